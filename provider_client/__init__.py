@@ -1,0 +1,3 @@
+"""Talks to the deployed gateway and its providers, judges what it sees, moves traffic back."""
+
+__version__ = "0.1.0"
