@@ -1,6 +1,8 @@
+// The Pulumi CLI. `go install …@version` cannot build it, since its own go.mod has replace lines; the one for
+// clipboard is repeated here, because replace lines of a dependency are ignored.
 module switchback.dev/toolchain/engine
 
-go 1.26
+go 1.25.11
 
 tool github.com/pulumi/pulumi/pkg/v3/cmd/pulumi
 

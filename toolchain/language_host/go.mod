@@ -1,6 +1,8 @@
+// The Python language host, from the last release of sdk/v3 that holds it (from v3.80.0 on it is a module of
+// its own); it works with the newer CLI and SDK.
 module switchback.dev/toolchain/language-host
 
-go 1.26
+go 1.25.11
 
 tool github.com/pulumi/pulumi/sdk/v3/python/cmd/pulumi-language-python
 
