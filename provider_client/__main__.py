@@ -1,0 +1,5 @@
+import sys
+
+from provider_client.cli import main
+
+sys.exit(main())

@@ -1,0 +1,61 @@
+"""The Pulumi project on disk, read without Pulumi: its folder, its stack files, and a `.env` beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from provider_client.config.keys import NAMESPACE
+from provider_client.errors import ConfigError
+
+
+def find_project_dir(start: Path) -> Path:
+    """The nearest folder upwards with a Pulumi.yaml, else `start`."""
+    return next((folder for folder in (start, *start.parents) if (folder / "Pulumi.yaml").is_file()), start)
+
+
+def stack_file(project_dir: Path, stack: str) -> Path:
+    """Where Pulumi keeps the stack's configuration; `org/project/stack` names count by their last word."""
+    folder = _read_yaml(project_dir / "Pulumi.yaml").get("stackConfigDir") or "."
+    return project_dir / str(folder) / f"Pulumi.{stack.rsplit('/', 1)[-1]}.yaml"
+
+
+def read_stack_config(project_dir: Path, stack: str) -> dict[str, Any]:
+    """The stack's configuration without the project's namespace; encrypted values stay `{secure: ...}`."""
+    config = _read_yaml(stack_file(project_dir, stack)).get("config")
+    prefix = f"{NAMESPACE}:"
+    entries = config.items() if isinstance(config, Mapping) else ()
+    return {str(key).removeprefix(prefix): value for key, value in entries if str(key).startswith(prefix)}
+
+
+def read_dotenv(path: Path) -> dict[str, str]:
+    """`KEY=value` lines; `export`, comments and one pair of quotes are understood, nothing is expanded."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return {}
+    values = {}
+    for line in lines:
+        key, equals, value = line.strip().removeprefix("export ").partition("=")
+        if equals and key.strip().isidentifier():
+            values[key.strip()] = _unquoted(value.strip())
+    return values
+
+
+def _unquoted(value: str) -> str:
+    if value[:1] in ("'", '"') and (end := value.find(value[0], 1)) > 0:
+        return value[1:end]
+    return value.split(" #", 1)[0].rstrip()
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path.name} is not readable YAML.", fix=f"mend {path.name}") from error
+    return document if isinstance(document, dict) else {}

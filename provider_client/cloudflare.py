@@ -1,0 +1,295 @@
+"""Cloudflare's API v4, as far as moving traffic between versions of one Worker needs it.
+
+Only `deploy` changes anything. A call is tried again when that is harmless: reads always, `deploy` only
+after a 429, which says that nothing was done. Every wait ends with the call's deadline.
+Paths and shapes: developers.cloudflare.com/api, workers/scripts deployments and versions; the answers of the
+older (`metadata`, `resources`) and the newer versions API are both understood.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+from urllib.parse import quote
+
+import httpx
+
+from provider_client.clock import Clock
+from provider_client.errors import (
+    ApiError,
+    AuthError,
+    ConfigError,
+    NotFoundError,
+    RateLimitedError,
+    UnreachableError,
+)
+
+DEFAULT_BASE_URL = "https://api.cloudflare.com/client/v4"
+DEADLINE_SECONDS = 30.0
+ATTEMPTS = 4
+PROVIDER_BINDING = "IMAGE_GENERATION_PROVIDER"
+TOKENS_PAGE = "https://dash.cloudflare.com/profile/api-tokens"
+
+
+@dataclass(frozen=True)
+class VersionShare:
+    """How much of the traffic one version gets; 0 keeps it reachable through the override header alone."""
+
+    version_id: str
+    percent: float
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """One entry of the deployment history: which versions got traffic, since when, by whom, with what message."""
+
+    id: str
+    created_on: str
+    source: str
+    author_email: str
+    versions: tuple[VersionShare, ...]
+    message: str
+    triggered_by: str
+
+    @property
+    def main_version_id(self) -> str:
+        """The version with the largest share."""
+        return max(self.versions, key=lambda share: share.percent).version_id
+
+
+@dataclass(frozen=True)
+class WorkerVersion:
+    """One uploaded version. `provider` comes from its binding, or from its tag in answers without bindings."""
+
+    id: str
+    number: int
+    created_on: str
+    tag: str
+    message: str
+    provider: str | None
+    bindings: tuple[Mapping[str, Any], ...]
+    urls: tuple[str, ...]
+
+
+class CloudflareApi:
+    """Calls for one account. Raises ApiError and its kinds, or UnreachableError, each with the next step."""
+
+    def __init__(
+        self,
+        account_id: str,
+        token: str,
+        *,
+        http: httpx.Client,
+        base_url: str = DEFAULT_BASE_URL,
+        clock: Clock,
+        deadline_seconds: float = DEADLINE_SECONDS,
+    ) -> None:
+        if not (token.isascii() and token.isprintable() and token and " " not in token):
+            # httpx would quote the whole header in its own error
+            raise ConfigError(
+                "The Cloudflare API token holds characters that no token has (a space, a line end, an accent).",
+                fix="set CLOUDFLARE_API_TOKEN again, without quotes and without a line end",
+            )
+        self._account_id = account_id
+        self._token = token
+        self._http = http
+        self._base_url = base_url.rstrip("/")
+        self._clock = clock
+        self._deadline_seconds = deadline_seconds
+
+    def deployments(self, worker: str) -> list[Deployment]:
+        """The deployment history, newest first; the first one is active."""
+        result = self._call("GET", f"workers/scripts/{quote(worker)}/deployments")
+        return [_deployment(item) for item in result.get("deployments") or ()]
+
+    def active_deployment(self, worker: str) -> Deployment | None:
+        """What serves now; None before the first deployment, or when there is no such Worker."""
+        try:
+            deployments = self.deployments(worker)
+        except NotFoundError:
+            return None
+        return deployments[0] if deployments else None
+
+    def deploy(self, worker: str, versions: Sequence[VersionShare], message: str) -> Deployment:
+        """Give the traffic to these versions: the one call that changes anything.
+
+        `force` because Cloudflare otherwise refuses (10220) a version with other secrets than the live one,
+        which is just what a rollback across a rotated secret needs; our own checks come before this call.
+        """
+        body = {
+            "strategy": "percentage",
+            "versions": [{"version_id": share.version_id, "percentage": share.percent} for share in versions],
+            "annotations": {"workers/message": message},
+        }
+        path = f"workers/scripts/{quote(worker)}/deployments"
+        result = self._call("POST", path, params={"force": "true"}, body=body)
+        return _deployment({"versions": body["versions"], "annotations": body["annotations"], **result})
+
+    def versions(self, worker: str, *, deployable: bool = False) -> list[WorkerVersion]:
+        """Uploaded versions, newest first; `deployable` leaves out those that can get no traffic any more."""
+        params = {"deployable": "true"} if deployable else {}
+        result = self._call("GET", f"workers/scripts/{quote(worker)}/versions", params=params)
+        return [_version(item) for item in result.get("items") or ()]
+
+    def version(self, worker: str, version_id: str) -> WorkerVersion:
+        """One version with its bindings and preview URLs."""
+        return _version(self._call("GET", f"workers/workers/{quote(worker)}/versions/{quote(version_id)}"))
+
+    def subdomain(self) -> str:
+        """The account's name under workers.dev."""
+        return str(self._call("GET", "workers/subdomain").get("subdomain") or "")
+
+    def _call(
+        self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: object | None = None
+    ) -> Mapping[str, Any]:
+        end = self._clock.now() + self._deadline_seconds
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return self._once(method, path, params, body, end - self._clock.now())
+            except (ApiError, UnreachableError) as error:
+                wait = _pause_before_retry(error, attempt)
+                harmless = method == "GET" or isinstance(error, RateLimitedError)
+                if wait is None or not harmless or attempt == ATTEMPTS or self._clock.now() + wait >= end:
+                    raise
+            self._clock.sleep(wait)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _once(
+        self, method: str, path: str, params: Mapping[str, str] | None, body: object | None, seconds: float
+    ) -> Mapping[str, Any]:
+        url = f"{self._base_url}/accounts/{quote(self._account_id)}/{path}"
+        try:
+            response = self._http.request(
+                method,
+                url,
+                params=params,
+                json=body,
+                headers={"Authorization": f"Bearer {self._token}"},
+                timeout=httpx.Timeout(max(0.1, seconds), connect=min(5.0, max(0.1, seconds))),
+            )
+        except httpx.HTTPError as error:
+            host = httpx.URL(self._base_url).host
+            raise UnreachableError(
+                f"Cloudflare's API at {host} gave no answer to {method} {path} ({type(error).__name__}).",
+                fix="check the network and CLOUDFLARE_BASE_URL; www.cloudflarestatus.com shows outages",
+            ) from error
+        result = _result(response)
+        if result is None:
+            _raise_api_error(response, f"{method} {path}", self._account_id)
+        return result
+
+
+def _result(response: httpx.Response) -> Mapping[str, Any] | None:
+    try:
+        envelope = response.json()
+    except ValueError:
+        return None
+    if not response.is_success or not isinstance(envelope, dict) or envelope.get("success") is not True:
+        return None
+    result = envelope.get("result")
+    return result if isinstance(result, dict) else {}
+
+
+def _errors(response: httpx.Response) -> tuple[str, str]:
+    """Cloudflare's own words and its first code; nothing else of the body is ever shown."""
+    try:
+        errors = [error for error in response.json().get("errors") or () if isinstance(error, dict)]
+    except (ValueError, AttributeError):
+        return "the answer is not JSON", ""
+    words = "; ".join(f"{error.get('message', '')} [{error.get('code', '?')}]" for error in errors)
+    return words or "no reason given", str(errors[0].get("code", "")) if errors else ""
+
+
+def _raise_api_error(response: httpx.Response, call: str, account_id: str) -> NoReturn:
+    words, code = _errors(response)
+    status = response.status_code
+    said = f"{words} (HTTP {status}, {call})"
+    if status == 401:
+        raise AuthError(
+            f"Cloudflare does not accept the API token: {said}",
+            status=status,
+            code=code,
+            fix="set CLOUDFLARE_API_TOKEN to a token that is active and has not expired",
+            help_url=TOKENS_PAGE,
+        )
+    if status == 403:
+        raise AuthError(
+            f"Cloudflare's API token may not do this: {said}",
+            status=status,
+            code=code,
+            fix=f"give the token the permission Workers Scripts Write on account {account_id}",
+            help_url=TOKENS_PAGE,
+        )
+    if status == 404:
+        raise NotFoundError(
+            f"Cloudflare does not know this in account {account_id}: {said}",
+            status=status,
+            code=code,
+            fix="check the account id and the Worker's name; before the first `pulumi up` there is no Worker",
+        )
+    if status == 429:
+        raise RateLimitedError(
+            f"Cloudflare's API takes no more requests for now: {said}",
+            status=status,
+            code=code,
+            retry_after=_retry_after(response),
+            fix="wait five minutes: the limit is 1200 requests in 5 minutes for all tokens of one user",
+        )
+    trouble = "has trouble of its own" if status >= 500 else "refused the request"
+    fix = "try again; www.cloudflarestatus.com shows outages" if status >= 500 else ""
+    raise ApiError(f"Cloudflare's API {trouble}: {said}", status=status, code=code, fix=fix)
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    try:
+        return max(0.0, float(response.headers["retry-after"]))
+    except (KeyError, ValueError):
+        return None
+
+
+def _pause_before_retry(error: ApiError | UnreachableError, attempt: int) -> float | None:
+    """Seconds to wait, or None where another try cannot help."""
+    if isinstance(error, ApiError):
+        if error.retry_after is not None:
+            return error.retry_after
+        if error.status != 429 and error.status < 500:
+            return None
+    backoff: float = 0.25 * 2 ** (attempt - 1)
+    return backoff * random.uniform(0.5, 1.0)  # noqa: S311 (jitter, not a secret)
+
+
+def _deployment(item: Mapping[str, Any]) -> Deployment:
+    annotations = item.get("annotations") or {}
+    return Deployment(
+        id=str(item.get("id") or ""),
+        created_on=str(item.get("created_on") or ""),
+        source=str(item.get("source") or ""),
+        author_email=str(item.get("author_email") or ""),
+        versions=tuple(
+            VersionShare(str(share["version_id"]), float(share["percentage"]))
+            for share in item.get("versions") or ()
+        ),
+        message=str(annotations.get("workers/message") or ""),
+        triggered_by=str(annotations.get("workers/triggered_by") or ""),
+    )
+
+
+def _version(item: Mapping[str, Any]) -> WorkerVersion:
+    metadata = item.get("metadata") or {}
+    annotations = item.get("annotations") or {}
+    bindings = tuple(item.get("bindings") or (item.get("resources") or {}).get("bindings") or ())
+    tag = str(annotations.get("workers/tag") or "")
+    bound = [binding.get("text") for binding in bindings if binding.get("name") == PROVIDER_BINDING]
+    provider = (bound[0] if bound else None) or tag or None
+    return WorkerVersion(
+        id=str(item.get("id") or ""),
+        number=int(item.get("number") or 0),
+        created_on=str(item.get("created_on") or metadata.get("created_on") or ""),
+        tag=tag,
+        message=str(annotations.get("workers/message") or ""),
+        provider=str(provider) if provider else None,
+        bindings=bindings,
+        urls=tuple(str(url) for url in item.get("urls") or ()),
+    )

@@ -1,0 +1,1 @@
+"""Moving traffic between providers: forward when proven, back at once."""
