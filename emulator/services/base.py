@@ -1,0 +1,26 @@
+"""The contract of an emulated vendor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from aiohttp import web
+
+
+class Service(Protocol):
+    """Constructed with the World, inside its event loop; `name` is also the one that faults are armed for."""
+
+    name: str
+
+    def routes(self) -> Iterable[web.RouteDef]:
+        """aiohttp routes with absolute paths."""
+        ...
+
+    def reset(self) -> None:
+        """Forget everything that happened."""
+        ...
+
+    def summary(self) -> dict[str, object]:
+        """Counters and state for `GET /_emulator/state`; nothing secret."""
+        ...
