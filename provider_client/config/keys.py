@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 from pydantic.alias_generators import to_camel
 
 from provider_client.models import Operation
+from provider_client.providers import PROVIDERS
 
 NAMESPACE = "image-generation"
 
@@ -119,7 +120,10 @@ class BaseUrls(Section):
 
 
 class StackConfig(Section):
-    """All keys of the project namespace. `stack` is the stack's name, not a key."""
+    """All keys of the project namespace. `stack` is the stack's name, not a key.
+
+    Providers' secrets are not listed here: each provider's settings model declares its own (`scenarioApiKey`, …).
+    """
 
     stack: str = Field(exclude=True, description="name of the stack")
 
@@ -130,6 +134,7 @@ class StackConfig(Section):
 
     account_id: AccountId = Field(description="Cloudflare account")
     worker_name: WorkerName | None = Field(None, description="default: <project>-<stack>")
+    worker_bundle: str | None = Field(None, description="directory of your own Worker's modules instead of ours")
     workers_dev: bool = Field(True, description="answer on workers.dev")
     custom_domain: str | None = Field(None, description="answer on this host name as well; needs zoneId")
     zone_id: str | None = Field(None, description="Cloudflare zone of customDomain and of an asset domain")
@@ -151,12 +156,10 @@ class StackConfig(Section):
     verification: Verification = Field(Verification(), description="what is generated and judged before a switch")
     base_urls: BaseUrls = Field(BaseUrls(), description="other addresses of the vendors (emulator, proxy)")
 
-    scenario_api_key: SecretStr | None = Field(None, description="Scenario API key")
-    scenario_secret_api_key: SecretStr | None = Field(None, description="Scenario API secret")
-    runpod_api_key: SecretStr | None = Field(None, description="RunPod key that may run jobs")
+    credentials: dict[str, SecretStr] = Field(
+        {}, exclude=True, description="not a key: providers' secrets by variable"
+    )
     runpod_management_api_key: SecretStr | None = Field(None, description="RunPod key that may change endpoints")
-    comfyui_endpoint: SecretStr | None = Field(None, description="address of a ComfyUI server")
-    comfyui_api_key: SecretStr | None = Field(None, description="key of that server, where it has one")
     gateway_tokens: tuple[SecretStr, ...] = Field(min_length=1, description="bearer tokens of the gateway")
     job_signing_keys: tuple[SecretStr, ...] = Field(min_length=1, description="keys that sign job ids")
 
@@ -196,12 +199,29 @@ class StackConfig(Section):
 
     def missing_credentials(self) -> dict[str, tuple[str, ...]]:
         """For each known provider the keys that it still needs."""
-        needed: dict[str, dict[str, object]] = {
-            "comfyui": {"comfyuiEndpoint": self.comfyui_endpoint},
-            "runpod": {"runpodApiKey": self.runpod_api_key, "runpod": self.runpod},
-            "scenario": {
-                "scenarioApiKey": self.scenario_api_key,
-                "scenarioSecretApiKey": self.scenario_secret_api_key,
-            },
+        missing = {
+            name: tuple(
+                credential_key(binding.name)
+                for binding in spec.bindings
+                if binding.kind == "secret_text" and binding.required and binding.name not in self.credentials
+            )
+            for name, spec in sorted(PROVIDERS.items())
         }
-        return {name: tuple(key for key, value in keys.items() if value is None) for name, keys in needed.items()}
+        if self.runpod is None:
+            missing["runpod"] += ("runpod",)
+        return missing
+
+
+def credential_key(variable: str) -> str:
+    """RUNPOD_API_KEY is set as runpodApiKey."""
+    return to_camel(variable.lower())
+
+
+def credential_variables() -> dict[str, str]:
+    """The key in the stack's configuration of every secret that a provider declares → the Worker's variable."""
+    return {
+        credential_key(binding.name): binding.name
+        for spec in PROVIDERS.values()
+        for binding in spec.bindings
+        if binding.kind == "secret_text"
+    }

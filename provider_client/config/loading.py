@@ -10,10 +10,13 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from provider_client.config.keys import NAMESPACE, RunPod, StackConfig
+from provider_client.config.keys import NAMESPACE, RunPod, StackConfig, credential_variables
 from provider_client.errors import ConfigError
 
-KEYS = {field.alias: name for name, field in StackConfig.model_fields.items() if field.alias and name != "stack"}
+NOT_KEYS = ("stack", "credentials")
+KEYS = {
+    field.alias: name for name, field in StackConfig.model_fields.items() if field.alias and name not in NOT_KEYS
+}
 
 PATTERNS = {
     "accountId": "the 32 hexadecimal digits that the Cloudflare dashboard shows in its address",
@@ -49,8 +52,10 @@ def load(values: Mapping[str, str], *, stack: str, secret_keys: Collection[str])
     """
     problems = [*_unknown(values), *_plain_secrets(values, secret_keys)]
     parsed = {key: _parse(value) for key, value in values.items() if key in KEYS}
+    variables = credential_variables()
+    credentials = {variables[key]: value for key, value in values.items() if key in variables and value}
     try:
-        config = StackConfig(stack=stack, **parsed)
+        config = StackConfig(stack=stack, credentials=credentials, **parsed)
     except ValidationError as error:
         problems += [_explain(detail) for detail in error.errors(include_url=False)]
     else:
@@ -72,25 +77,31 @@ def _parse(value: str) -> Any:
 
 
 def _unknown(values: Mapping[str, str]) -> Iterator[str]:
-    for key in sorted(set(values) - set(KEYS)):
-        near = difflib.get_close_matches(key, KEYS, n=1)
+    known = {*KEYS, *credential_variables()}
+    for key in sorted(set(values) - known):
+        near = difflib.get_close_matches(key, known, n=1)
         suggestion = f" Did you mean {near[0]}?" if near else ""
         yield f"{NAMESPACE}:{key} is not a key of this project.{suggestion} Remove it: pulumi config rm {key}"
 
 
 def _plain_secrets(values: Mapping[str, str], secret_keys: Collection[str]) -> Iterator[str]:
-    for key, name in KEYS.items():
-        annotation = str(StackConfig.model_fields[name].annotation)
-        if key in values and "SecretStr" in annotation and key not in secret_keys:
+    for key in values:
+        if _is_secret(key) and key not in secret_keys:
             command = _set_command(key, secret=True)
             yield f"{NAMESPACE}:{key} is stored in plain text. Store it encrypted: {command}"
+
+
+def _is_secret(key: str) -> bool:
+    if key in KEYS:
+        return "SecretStr" in str(StackConfig.model_fields[KEYS[key]].annotation)
+    return key in credential_variables()
 
 
 def _explain(detail: ErrorDetails) -> str:
     """One pydantic error as: key, value (unless secret), what is allowed, the command."""
     path = _dotted(detail["loc"])
     key = path.split(".")[0].split("[")[0]
-    secret = key in KEYS and "SecretStr" in str(StackConfig.model_fields[KEYS[key]].annotation)
+    secret = _is_secret(key)
     if detail["type"] == "missing":
         return f"{NAMESPACE}:{path} is missing. Set it: {_set_command(path, secret=secret)}"
     if detail["type"] == "extra_forbidden":

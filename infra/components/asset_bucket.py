@@ -1,0 +1,125 @@
+"""AssetBucket: the R2 bucket, who may load from it, and what expires in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_cloudflare as cloudflare
+
+SECONDS_PER_DAY = 86_400
+VERIFICATION_PREFIX = "_verification/"
+VERIFICATION_RETENTION_DAYS = 7
+UNFINISHED_UPLOAD_DAYS = 1
+WORKING_PREFIX = "_jobs/"  # idempotency records and queued requests of the gateway
+WORKING_RETENTION_DAYS = 7
+CORS_MAX_AGE_SECONDS = 3_600
+MIN_TLS = "1.2"  # left out, Cloudflare's answer shows up as drift (recordings/pulumi_cloudflare)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssetBucketArgs:
+    """`public_access` is `worker` (served by the gateway), `r2dev`, or the host name of a custom domain."""
+
+    account_id: str
+    name: str
+    location: str | None
+    public_access: str
+    zone_id: str | None
+    cors_origins: tuple[str, ...]
+    retention_days: int
+    protect: bool
+
+
+class AssetBucket(pulumi.ComponentResource):
+    """Outputs: `name`, and `base_url` under which assets resolve ("" = the gateway's own origin)."""
+
+    def __init__(self, name: str, args: AssetBucketArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("switchback:infra:AssetBucket", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        self.bucket = cloudflare.R2Bucket(
+            f"{name}-bucket",
+            account_id=args.account_id,
+            name=args.name,
+            location=args.location,
+            opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(protect=args.protect)),
+        )
+        self.name = self.bucket.name
+        self._allow_browsers(name, args, child)
+        self._expire(name, args, child)
+        self.base_url = self._publish(name, args, child)
+        self.register_outputs({"name": self.name, "baseUrl": self.base_url})
+
+    def _allow_browsers(self, name: str, args: AssetBucketArgs, child: pulumi.ResourceOptions) -> None:
+        if not args.cors_origins:
+            return
+        allowed = cloudflare.R2BucketCorsRuleAllowedArgs(
+            methods=["GET", "HEAD"], origins=list(args.cors_origins), headers=["range"]
+        )
+        rule = cloudflare.R2BucketCorsRuleArgs(
+            id="load-assets", allowed=allowed, expose_headers=["etag"], max_age_seconds=CORS_MAX_AGE_SECONDS
+        )
+        cloudflare.R2BucketCors(
+            f"{name}-cors", account_id=args.account_id, bucket_name=self.name, rules=[rule], opts=child
+        )
+
+    def _expire(self, name: str, args: AssetBucketArgs, child: pulumi.ResourceOptions) -> None:
+        rules = [
+            _expiry("expire-verification", VERIFICATION_PREFIX, VERIFICATION_RETENTION_DAYS),
+            _expiry("expire-working-records", WORKING_PREFIX, WORKING_RETENTION_DAYS),
+            cloudflare.R2BucketLifecycleRuleArgs(
+                id="abort-unfinished-uploads",
+                enabled=True,
+                conditions=cloudflare.R2BucketLifecycleRuleConditionsArgs(prefix=""),
+                abort_multipart_uploads_transition=cloudflare.R2BucketLifecycleRuleAbortMultipartUploadsTransitionArgs(
+                    condition=cloudflare.R2BucketLifecycleRuleAbortMultipartUploadsTransitionConditionArgs(
+                        type="Age", max_age=UNFINISHED_UPLOAD_DAYS * SECONDS_PER_DAY
+                    )
+                ),
+            ),
+        ]
+        if args.retention_days:
+            rules.append(_expiry("expire-assets", "", args.retention_days))
+        cloudflare.R2BucketLifecycle(
+            f"{name}-lifecycle", account_id=args.account_id, bucket_name=self.name, rules=rules, opts=child
+        )
+
+    def _publish(self, name: str, args: AssetBucketArgs, child: pulumi.ResourceOptions) -> pulumi.Output[str]:
+        if args.public_access == "worker":
+            return pulumi.Output.from_input("")
+        if args.public_access == "r2dev":
+            managed = cloudflare.R2ManagedDomain(
+                f"{name}-r2dev", account_id=args.account_id, bucket_name=self.name, enabled=True, opts=child
+            )
+            return managed.domain.apply(asset_origin)
+        assert args.zone_id is not None
+        domain = cloudflare.R2CustomDomain(
+            f"{name}-domain",
+            account_id=args.account_id,
+            bucket_name=self.name,
+            domain=args.public_access,
+            zone_id=args.zone_id,
+            enabled=True,
+            min_tls=MIN_TLS,
+            opts=child,
+        )
+        return domain.domain.apply(asset_origin)
+
+
+def _expiry(rule: str, prefix: str, days: int) -> cloudflare.R2BucketLifecycleRuleArgs:
+    return cloudflare.R2BucketLifecycleRuleArgs(
+        id=rule,
+        enabled=True,
+        conditions=cloudflare.R2BucketLifecycleRuleConditionsArgs(prefix=prefix),
+        delete_objects_transition=cloudflare.R2BucketLifecycleRuleDeleteObjectsTransitionArgs(
+            condition=cloudflare.R2BucketLifecycleRuleDeleteObjectsTransitionConditionArgs(
+                type="Age", max_age=days * SECONDS_PER_DAY
+            )
+        ),
+    )
+
+
+def asset_origin(domain: str) -> str:
+    """https, except for the emulator's `*.localhost:port`."""
+    scheme = "http" if domain.partition(":")[0].endswith(".localhost") else "https"
+    return f"{scheme}://{domain}"

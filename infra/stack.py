@@ -1,0 +1,203 @@
+"""ImageGenerationStack: the one place that knows all parts and their order.
+
+AssetBucket and RunPodEndpoint come first, for the Worker's versions name them. A Verification proves each provider
+that the configuration names, on its own preview address, before TrafficSplit may give it a single request; the
+custom domain follows when something answers behind it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pulumi_cloudflare as cloudflare
+
+from infra.bindings import worker_bindings
+from infra.components.asset_bucket import AssetBucket, AssetBucketArgs
+from infra.components.image_api import ImageApi, ImageApiArgs, gateway_origin
+from infra.components.runpod import runpod_endpoint
+from infra.resource_provider import resources
+from infra.worker_bundle import worker_modules
+from provider_client.config import StackConfig
+from provider_client.verification import default_plan
+
+PROJECT_DIRECTORY = Path(__file__).resolve().parent.parent
+
+
+class ImageGenerationStack(pulumi.ComponentResource):
+    """`outputs` are what `pulumi stack output` shows."""
+
+    def __init__(self, name: str, config: StackConfig, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("switchback:infra:ImageGenerationStack", name, None, opts)
+        self.config = config
+        self.opts = pulumi.ResourceOptions(parent=self, providers=self._providers())
+        self.bucket = self._asset_bucket()
+        self.endpoint = runpod_endpoint("runpod", config, self.opts)
+        self.api = self._image_api()
+        self.gateway_url = self._gateway_url()
+        self.verifications = {provider: self._verification(provider) for provider in config.named_providers}
+        self.traffic = self._traffic_split()
+        if config.custom_domain:
+            self._custom_domain()
+        self.outputs = self._outputs()
+        self.register_outputs(self.outputs)
+
+    def _providers(self) -> dict[str, pulumi.ProviderResource]:
+        """Explicit ones, because a default provider is handed every key of its namespace and keeps it in state."""
+        config = self.config
+        child = pulumi.ResourceOptions(parent=self)
+        token = pulumi.Config("cloudflare").get_secret("apiToken")  # else the plugins read CLOUDFLARE_API_TOKEN
+        management_key = config.runpod_management_api_key or config.credentials.get("RUNPOD_API_KEY")
+        return {
+            "cloudflare": cloudflare.Provider(
+                "cloudflare", api_token=token, base_url=config.base_urls.cloudflare, opts=child
+            ),
+            "switchback": resources.SwitchbackProvider(
+                "switchback",
+                cloudflare_api_token=token,
+                cloudflare_base_url=config.base_urls.cloudflare,
+                runpod_api_key=_secret(management_key.get_secret_value()) if management_key else None,
+                runpod_management_url=config.base_urls.runpod_management,
+                gateway_token=_secret(config.gateway_tokens[0].get_secret_value()),
+                opts=child,
+            ),
+        }
+
+    def _asset_bucket(self) -> AssetBucket:
+        config = self.config
+        args = AssetBucketArgs(
+            account_id=config.account_id,
+            name=config.resolved_bucket_name,
+            location=config.asset_bucket_location,
+            public_access=config.asset_public_access,
+            zone_id=config.zone_id,
+            cors_origins=config.asset_cors_origins,
+            retention_days=config.asset_retention_days,
+            protect=config.bucket_is_protected,
+        )
+        return AssetBucket("assets", args, self.opts)
+
+    def _image_api(self) -> ImageApi:
+        config = self.config
+        bindings = {
+            provider: worker_bindings(
+                config,
+                provider,
+                bucket=self.bucket.name,
+                asset_base_url=self.bucket.base_url,
+                runpod_endpoint_id=self.endpoint.endpoint_id if self.endpoint else None,
+            )
+            for provider in config.configured_providers()
+        }
+        args = ImageApiArgs(
+            account_id=config.account_id,
+            worker_name=config.resolved_worker_name,
+            workers_dev=config.workers_dev,
+            modules=worker_modules(config.worker_bundle),
+            bindings=bindings,
+        )
+        return ImageApi("gateway", args, self.opts)
+
+    def _gateway_url(self) -> pulumi.Output[str]:
+        if self.config.custom_domain and not self.config.workers_dev:
+            return pulumi.Output.from_input(f"https://{self.config.custom_domain}")
+        provider = self.config.image_generation_provider
+        return pulumi.Output.all(self.api.version_ids[provider], self.api.preview_urls[provider]).apply(
+            lambda found: gateway_origin(*found)
+        )
+
+    def _plan(self, stage: str, provider: str, assets: int) -> dict[str, Any]:
+        wanted = self.config.verification
+        plan = default_plan(
+            stage=stage,
+            provider=provider,
+            assets=assets,
+            operations=wanted.operations,
+            budgets=wanted.budgets,
+            max_spend_usd=wanted.max_spend_usd,
+        )
+        return plan.model_dump(mode="json")
+
+    def _verification(self, provider: str) -> resources.Verification:
+        config = self.config
+        plan = self._plan("candidate", provider, config.verification.candidate_assets)
+        container = self.endpoint.container_digest if self.endpoint and provider == "runpod" else ""
+        subject = pulumi.Output.all(self.api.version_ids[provider], container).apply(
+            lambda found: _digest([*found, plan, config.acknowledge_rollback])
+        )
+        return resources.Verification(
+            f"verify-{provider}",
+            stage="candidate",
+            provider=provider,
+            version_id=self.api.version_ids[provider],
+            worker_name=self.api.worker_name,
+            account_id=config.account_id,
+            target_url=self.api.preview_urls[provider],
+            plan=plan,
+            subject=subject,
+            opts=self.opts,
+        )
+
+    def _traffic_split(self) -> resources.TrafficSplit:
+        config = self.config
+        live = config.image_generation_provider
+        shares = {live: 100 - config.candidate_percent if config.candidate_provider else 100}
+        if config.candidate_provider:
+            shares[config.candidate_provider] = config.candidate_percent
+        assets = config.verification.live_assets
+        subjects = [verification.subject for verification in self.verifications.values()]
+        return resources.TrafficSplit(
+            "traffic",
+            account_id=config.account_id,
+            worker_name=self.api.worker_name,
+            gateway_url=self.gateway_url,
+            versions=[
+                {"provider": provider, "versionId": self.api.version_ids[provider], "percent": percent}
+                for provider, percent in shares.items()
+            ],
+            live_plan=self._plan("live", live, assets) if assets and config.verification.required else None,
+            acknowledge_rollback=config.acknowledge_rollback,
+            verification=pulumi.Output.all(*subjects).apply(_digest),
+            opts=pulumi.ResourceOptions.merge(
+                self.opts, pulumi.ResourceOptions(depends_on=list(self.verifications.values()))
+            ),
+        )
+
+    def _custom_domain(self) -> None:
+        cloudflare.WorkersCustomDomain(
+            "gateway-domain",
+            account_id=self.config.account_id,
+            hostname=self.config.custom_domain,
+            service=self.api.worker_name,
+            zone_id=self.config.zone_id,
+            opts=pulumi.ResourceOptions.merge(self.opts, pulumi.ResourceOptions(depends_on=[self.traffic])),
+        )
+
+    def _outputs(self) -> dict[str, pulumi.Input[Any]]:
+        live = self.verifications[self.config.image_generation_provider]
+        versions = {
+            provider: {"versionId": version_id, "previewUrl": self.api.preview_urls[provider]}
+            for provider, version_id in self.api.version_ids.items()
+        }
+        return {
+            "accountId": self.config.account_id,
+            "apiUrl": self.gateway_url,
+            "assetBaseUrl": self.bucket.base_url,
+            "bucket": self.bucket.name,
+            "provider": self.config.image_generation_provider,
+            "runpodEndpointId": self.endpoint.endpoint_id if self.endpoint else None,
+            "verification": {"verdict": live.verdict, "passed": live.passed, "total": live.total},
+            "versions": versions,
+            "workerName": self.api.worker_name,
+        }
+
+
+def _secret(value: str) -> pulumi.Output[str]:
+    return pulumi.Output.secret(value)
+
+
+def _digest(parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
