@@ -1,0 +1,220 @@
+"""ComfyUI over its own HTTP API: a server of one's own, one behind a proxy, or Comfy Cloud.
+
+COMFYUI_ENDPOINT may end with /api or not; a self-hosted server answers under both. ComfyUI knows no credentials.
+COMFYUI_API_KEY is for what stands in front of it: sent as `Authorization: Bearer`, on Comfy Cloud as `X-API-Key`,
+or, written as `Name: value`, as that header.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+from pydantic import SecretStr, field_validator
+
+from provider_client.clock import Clock
+from provider_client.failure_signals import Signal
+from provider_client.models import GenerationRequest, Operation, Timings
+from provider_client.providers.base import (
+    DEFAULT_DEADLINE_SECONDS,
+    GeneratedImage,
+    ProviderHealth,
+    ProviderSettings,
+    ProviderSpec,
+)
+from provider_client.providers.graphs import graph_of
+from provider_client.providers.session import AmbiguousSubmit, Session
+from provider_client.providers.work import Order, Patience, cancelling, finished_picture, order_of
+from provider_client.workflows import WorkflowOptions
+
+POLL_SECONDS = 1.0
+CLOUD_HOST = "cloud.comfy.org"
+LOOKS_AFTER_LOST_SUBMIT = 3
+
+
+class ComfyUISettings(ProviderSettings):
+    """The address is a secret: whoever knows it can use the GPU."""
+
+    comfyui_endpoint: SecretStr
+    comfyui_api_key: SecretStr | None = None
+    workflows: WorkflowOptions = WorkflowOptions()
+
+    @field_validator("comfyui_endpoint")
+    @classmethod
+    def _is_http(cls, value: SecretStr) -> SecretStr:
+        if not value.get_secret_value().startswith(("http://", "https://")):
+            raise ValueError("COMFYUI_ENDPOINT must be an http(s) address")
+        return value
+
+
+def auth_headers(endpoint: str, key: str | None) -> dict[str, str]:
+    """The one header that carries the key, by the rules of this module's docstring."""
+    if not key:
+        return {}
+    if httpx.URL(endpoint).host == CLOUD_HOST:
+        return {"X-API-Key": key}
+    name, colon, value = key.partition(":")
+    return {name.strip(): value.strip()} if colon else {"Authorization": f"Bearer {key}"}
+
+
+class ComfyUIProvider:
+    def __init__(self, settings: ComfyUISettings, http: httpx.Client, clock: Clock) -> None:
+        self._endpoint = settings.comfyui_endpoint.get_secret_value().rstrip("/")
+        key = settings.comfyui_api_key.get_secret_value() if settings.comfyui_api_key else None
+        self._headers = auth_headers(self._endpoint, key)
+        self._options = settings.workflows
+        self._http = http
+        self._clock = clock
+
+    def health(self) -> ProviderHealth:
+        """GET /prompt, the cheapest route: how many prompts run or wait."""
+        session = self._session()
+        waiting = session.get("/prompt").get("exec_info", {}).get("queue_remaining")
+        if waiting is None:
+            session.fail(session.signal("answer:not_json", "the address answers, but not as ComfyUI"))
+        return ProviderHealth(True, f"{waiting} prompts running or waiting", {"queue": float(waiting)})
+
+    def generate(
+        self,
+        request: GenerationRequest,
+        *,
+        deadline_seconds: float = DEFAULT_DEADLINE_SECONDS,
+        cancelled: threading.Event | None = None,
+    ) -> GeneratedImage:
+        order = order_of(request, "comfyui")
+        session = self._session(order.prompt, order.negative_prompt)
+        patience = Patience.of(self._clock, deadline_seconds, cancelled, POLL_SECONDS)
+        # An id of our own makes a submit traceable whose answer got lost (ComfyUI >= 0.25 wants a UUID).
+        job = str(uuid.uuid4())
+        graph, output = graph_of(order, self._options, image_name=_upload(session, order, job), job=job[:8])
+        with cancelling(lambda: _cancel(session, job)):
+            _submit(session, job, graph)
+            entry = patience.wait(session, lambda: _finished(session, job), lambda: _given_up(session, job))
+            shown = _saved_image(session, entry, output, job)
+            content = session.download("/view", **shown).content
+        picture = finished_picture(session, content, job)
+        return GeneratedImage(
+            content=picture.content,
+            content_type=picture.content_type,
+            width=picture.width,
+            height=picture.height,
+            timings=timings_of(entry),
+            provider_job=job,
+            attempts=session.attempts,
+        )
+
+    def _session(self, *hidden: str) -> Session:
+        secrets = (self._endpoint, *self._headers.values(), *hidden)
+        return Session(
+            "comfyui", self._endpoint, self._http, self._clock,
+            headers=self._headers, options=self._options, hidden=secrets,
+        )  # fmt: skip
+
+
+def _upload(session: Session, order: Order, job: str) -> str | None:
+    """The name under which ComfyUI keeps the input; it may differ from the one that was asked for."""
+    if order.image is None:
+        return None
+    name = f"{job}.{order.image.extension}"
+    answer = session.post(
+        "/upload/image",
+        data={"overwrite": "true", "type": "input"},
+        files={"image": (name, order.image.content, order.image.content_type)},
+    ).json()
+    folder = answer.get("subfolder")
+    return f"{folder}/{answer['name']}" if folder else str(answer["name"])
+
+
+def _submit(session: Session, job: str, graph: Mapping[str, Any]) -> None:
+    body = {"prompt": graph, "prompt_id": job}
+    try:
+        answer = session.submit("/prompt", json=body)
+    except AmbiguousSubmit:
+        if _arrived(session, job):
+            return
+        try:
+            answer = session.submit("/prompt", json=body)  # the same id: nothing under it runs, waits or has run
+        except AmbiguousSubmit as error:
+            session.fail(session.signal("transport:timeout", f"the submit was not answered twice: {error}"), job)
+    if answer.get("node_errors"):
+        session.fail(answer, job)  # 200, and yet a part of the graph was refused
+
+
+def _arrived(session: Session, job: str) -> bool:
+    for _ in range(LOOKS_AFTER_LOST_SUBMIT):
+        if _is_queued(session, job) or session.get(f"/history/{job}"):
+            return True
+        session.clock.sleep(POLL_SECONDS)
+    return False
+
+
+def _is_queued(session: Session, job: str) -> bool:
+    queue = session.get("/queue")
+    return any(entry[1] == job for entry in [*queue["queue_running"], *queue["queue_pending"]])
+
+
+def _finished(session: Session, job: str) -> Mapping[str, Any] | None:
+    """The history entry of a run that succeeded, None while it waits or runs; fails as the run failed."""
+    history = session.get(f"/history/{job}")
+    if not history and not _is_queued(session, job):
+        # It may have ended between the two questions.
+        history = session.get(f"/history/{job}")
+        if not history:
+            session.fail(
+                session.signal("deadline:lost", "the server no longer knows the prompt: it restarted"), job
+            )
+    if not history:
+        return None
+    entry: Mapping[str, Any] = history[job]
+    if entry["status"]["status_str"] != "success":
+        session.fail(entry, job)
+    return entry
+
+
+def _given_up(session: Session, job: str) -> Signal:
+    queue = session.get("/queue")
+    running = any(entry[1] == job for entry in queue["queue_running"])
+    where = "running" if running else "queued"
+    return session.signal(f"deadline:{where}", f"still {where} when the time was over")
+
+
+def _saved_image(session: Session, entry: Mapping[str, Any], output: str, job: str) -> dict[str, str]:
+    images = entry.get("outputs", {}).get(output, {}).get("images", [])
+    kept = [image for image in images if image.get("type") == "output"]
+    if not kept:
+        session.fail(session.signal("result:none", "success was reported without an image"), job)
+    return {key: kept[0].get(key, "") for key in ("filename", "subfolder", "type")}
+
+
+def _cancel(session: Session, job: str) -> None:
+    """Both calls answer 200 for ids they do not know; interrupt without an id would kill somebody else's run."""
+    session.post("/queue", json={"delete": [job]})
+    session.post("/interrupt", json={"prompt_id": job})
+
+
+def timings_of(entry: Mapping[str, Any]) -> Timings:
+    """Milliseconds between the events that the history entry records; None where one is missing."""
+    at: dict[str, float] = {
+        name: event["timestamp"] for name, event in entry["status"].get("messages", ()) if "timestamp" in event
+    }
+    submitted = next((part["create_time"] for part in entry.get("prompt", ())
+                      if isinstance(part, Mapping) and "create_time" in part), None)  # fmt: skip
+    start, end = at.get("execution_start"), at.get("execution_success")
+    return Timings(
+        queue_ms=start - submitted if start is not None and submitted is not None else None,
+        run_ms=end - start if start is not None and end is not None else None,
+    )
+
+
+SPEC = ProviderSpec(
+    name="comfyui",
+    title="ComfyUI",
+    settings=ComfyUISettings,
+    connect=ComfyUIProvider,
+    operations=frozenset(Operation),
+    cold_start_seconds=30.0,
+    help_url="https://docs.comfy.org/development/comfyui-server/comms_routes",
+)

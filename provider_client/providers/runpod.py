@@ -1,0 +1,177 @@
+"""RunPod serverless with worker-comfyui (5.x) on its workers: jobs API v2, graphs in, base64 pictures out."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+from pydantic import SecretStr
+
+from provider_client.clock import Clock
+from provider_client.failures import FailureKind, ProviderError, failure_of
+from provider_client.models import GenerationRequest, Operation, Timings
+from provider_client.providers.base import (
+    DEFAULT_DEADLINE_SECONDS,
+    Cost,
+    GeneratedImage,
+    ProviderHealth,
+    ProviderSettings,
+    ProviderSpec,
+)
+from provider_client.providers.graphs import graph_of
+from provider_client.providers.session import AmbiguousSubmit, Session
+from provider_client.providers.work import Order, Patience, cancelling, finished_picture, order_of
+from provider_client.workflows import WorkflowOptions
+
+POLL_SECONDS = 1.0
+LARGEST_BODY_BYTES = 10 * 1024 * 1024  # POST /run, RunPod's operation reference
+INPUT_NAME = "input"
+SHORTEST_TIMEOUT_MS, SHORTEST_TTL_MS = 5_000, 10_000  # limits of a job's policy
+
+
+class RunPodSettings(ProviderSettings):
+    runpod_api_key: SecretStr
+    runpod_comfyui_endpoint_id: str
+    runpod_endpoint_base_url: str = "https://api.runpod.ai/v2"
+    workflows: WorkflowOptions = WorkflowOptions()
+
+
+class RunPodProvider:
+    def __init__(self, settings: RunPodSettings, http: httpx.Client, clock: Clock) -> None:
+        self._key = settings.runpod_api_key.get_secret_value()
+        self._base_url = f"{settings.runpod_endpoint_base_url.rstrip('/')}/{settings.runpod_comfyui_endpoint_id}"
+        self._options = settings.workflows
+        self._http = http
+        self._clock = clock
+
+    def health(self) -> ProviderHealth:
+        return health_of(self._session().get("/health"))
+
+    def generate(
+        self,
+        request: GenerationRequest,
+        *,
+        deadline_seconds: float = DEFAULT_DEADLINE_SECONDS,
+        cancelled: threading.Event | None = None,
+    ) -> GeneratedImage:
+        order = order_of(request, "runpod")
+        session = self._session(order.prompt, order.negative_prompt)
+        patience = Patience.of(self._clock, deadline_seconds, cancelled, POLL_SECONDS)
+        job = _submit(session, self._body(order, deadline_seconds))
+        with cancelling(lambda: _cancel(session, job)):
+            last: dict[str, str] = {}
+            body = patience.wait(
+                session,
+                lambda: _finished(session, job, last),
+                lambda: session.signal(
+                    f"deadline:{last['status']}", f"still {last['status']} when the time was over"
+                ),
+            )
+        content = _first_image(session, body, job)
+        picture = finished_picture(session, content, job)
+        return GeneratedImage(
+            content=picture.content,
+            content_type=picture.content_type,
+            width=picture.width,
+            height=picture.height,
+            timings=Timings(queue_ms=body.get("delayTime"), run_ms=body.get("executionTime")),
+            provider_job=job,
+            cost=Cost(float(body.get("executionTime") or 0) / 1000, "GPU seconds"),
+            attempts=session.attempts,
+            warnings=tuple(str(error) for error in body["output"].get("errors") or ()),
+        )
+
+    def _session(self, *hidden: str) -> Session:
+        return Session(
+            "runpod", self._base_url, self._http, self._clock,
+            headers={"Authorization": f"Bearer {self._key}"},
+            options=self._options, hidden=(self._key, *hidden),
+        )  # fmt: skip
+
+    def _body(self, order: Order, deadline_seconds: float) -> dict[str, Any]:
+        """The job, with limits of its own: should nobody be able to cancel it, it still stops billing."""
+        name = f"{INPUT_NAME}-{order.seed}.{order.image.extension}" if order.image else None
+        graph, _ = graph_of(order, self._options, image_name=name, job=str(order.seed))
+        work: dict[str, Any] = {"workflow": graph}
+        if order.image is not None:
+            work["images"] = [{"name": name, "image": order.image.base64}]
+        limit = round(deadline_seconds * 1000)
+        policy = {"executionTimeout": max(limit, SHORTEST_TIMEOUT_MS), "ttl": max(limit, SHORTEST_TTL_MS)}
+        return {"input": work, "policy": policy}
+
+
+def health_of(body: Mapping[str, Any]) -> ProviderHealth:
+    """Zero workers is healthy (they start on demand); only unhealthy or throttled ones, and none else, is not."""
+    workers, jobs = body.get("workers") or {}, body.get("jobs") or {}
+    figures = {f"workers.{name}": float(count) for name, count in workers.items()}
+    figures |= {f"jobs.{name}": float(count) for name, count in jobs.items()}
+    able = sum(workers.get(name, 0) for name in ("idle", "initializing", "ready", "running"))
+    unable = sum(workers.get(name, 0) for name in ("unhealthy", "throttled"))
+    seen = (
+        ", ".join(f"{count} {name}" for name, count in workers.items() if count)
+        or "no workers, they start on demand"
+    )
+    return ProviderHealth(able > 0 or unable == 0, f"{seen}; {jobs.get('inQueue', 0)} jobs in the queue", figures)
+
+
+def _submit(session: Session, body: Mapping[str, Any]) -> str:
+    request_bytes = sum(len(image["image"]) for image in body["input"].get("images", ()))
+    if request_bytes > LARGEST_BODY_BYTES - 64 * 1024:
+        failure = failure_of(FailureKind.BAD_REQUEST, "the input image is too large: RunPod takes 10 MB per job")
+        raise ProviderError(failure, provider="runpod", attempts=0)
+    try:
+        answer = session.submit("/run", json=body)
+    except AmbiguousSubmit as error:
+        # RunPod lists no jobs and knows no idempotency key: sending again might pay twice.
+        session.fail(
+            session.signal(
+                "transport:timeout",
+                f"nobody knows whether the job was taken ({error}); it was not sent again, and ends by its own limit",
+            )
+        )
+    if not isinstance(answer.get("id"), str):
+        session.fail(answer)
+    return str(answer["id"])
+
+
+def _finished(session: Session, job: str, last: dict[str, str]) -> Mapping[str, Any] | None:
+    body: Mapping[str, Any] = session.get(f"/status/{job}")
+    status = str(body.get("status"))
+    last["status"] = status
+    if status in ("FAILED", "TIMED_OUT", "CANCELLED"):
+        session.fail(body, job)
+    return body if status == "COMPLETED" else None
+
+
+def _first_image(session: Session, body: Mapping[str, Any], job: str) -> bytes:
+    output = body.get("output")
+    images = output.get("images") if isinstance(output, Mapping) else None
+    if not images:
+        session.fail(body, job)
+    image = images[0]
+    if image.get("type") == "s3_url":
+        return session.download(image["data"]).content
+    data = str(image.get("data", ""))
+    try:
+        return base64.b64decode(data.partition(",")[2] if data.startswith("data:") else data, validate=True)
+    except binascii.Error:
+        session.fail(session.signal("result:not_an_image", "the result is not valid base64"), job)
+
+
+def _cancel(session: Session, job: str) -> None:
+    session.post(f"/cancel/{job}")
+
+
+SPEC = ProviderSpec(
+    name="runpod",
+    title="ComfyUI on RunPod serverless",
+    settings=RunPodSettings,
+    connect=RunPodProvider,
+    operations=frozenset(Operation),
+    cold_start_seconds=120.0,
+    help_url="https://docs.runpod.io/serverless/endpoints/operation-reference",
+)

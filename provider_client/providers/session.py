@@ -1,0 +1,115 @@
+"""One provider's HTTP: base address, credentials, retries, and every failure turned into a ProviderError."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from typing import Any, NoReturn
+
+import httpx
+
+from provider_client.clock import Clock
+from provider_client.errors import Cancelled
+from provider_client.failure_signals import Signal
+from provider_client.failures import ProviderError, classify
+from provider_client.retries import NEVER_CONNECTED, READ, SUBMIT, RetryPolicy, send
+from provider_client.workflows import WorkflowOptions
+
+
+class AmbiguousSubmit(Exception):
+    """A paid request went out and its answer got lost: it may or may not have been taken."""
+
+
+class Session:
+    """The requests of one piece of work, counted. `hidden` are texts that must not appear in any message."""
+
+    def __init__(
+        self,
+        provider: str,
+        base_url: str,
+        http: httpx.Client,
+        clock: Clock,
+        *,
+        headers: Mapping[str, str],
+        options: WorkflowOptions | None = None,
+        hidden: Iterable[str] = (),
+    ) -> None:
+        self.provider = provider
+        self.clock = clock
+        self.attempts = 0
+        self._base_url = base_url.rstrip("/")
+        self._http = http
+        self._headers = dict(headers)
+        self._options = options
+        self._hidden = tuple(text for text in hidden if text)
+
+    def get(self, path: str, **query: str) -> Any:
+        return self._json(self._send(self._request("GET", path, params=query), READ))
+
+    def post(self, path: str, **content: Any) -> httpx.Response:
+        """A POST that may be repeated: an upload that overwrites, a cancellation."""
+        return self._checked(self._send(self._request("POST", path, **content), READ))
+
+    def submit(self, path: str, **content: Any) -> Any:
+        """A POST that costs money; raises AmbiguousSubmit when nobody knows whether it arrived."""
+        request = self._request("POST", path, **content)
+        try:
+            response = send(self._http, request, clock=self.clock, policy=SUBMIT, on_attempt=self._count)
+        except NEVER_CONNECTED as error:
+            self.fail(error)
+        except httpx.TransportError as error:
+            raise AmbiguousSubmit(type(error).__name__) from error
+        return self._json(response)
+
+    def download(self, url: str, **query: str) -> httpx.Response:
+        """The bytes behind a path of this API (with credentials) or a signed URL elsewhere (without)."""
+        request = self._request("GET", url, params=query)
+        response = self._send(request, READ)
+        if response.is_redirect and response.next_request is not None:
+            # Signed storage URLs carry their own right: the credentials stay behind.
+            response = self._send(self._http.build_request("GET", response.next_request.url), READ)
+        return self._checked(response)
+
+    def fail(
+        self, what: BaseException | httpx.Response | Mapping[str, Any] | Signal, provider_job: str | None = None
+    ) -> NoReturn:
+        failure = classify(what, provider=self.provider, options=self._options, secrets=self._hidden)
+        # The cause would carry the request, and with it prompt and credentials, into logs.
+        raise ProviderError(
+            failure, provider=self.provider, provider_job=provider_job, attempts=self.attempts
+        ) from None
+
+    def signal(self, code: str, text: str) -> Signal:
+        return Signal(self.provider, None, code, text)
+
+    def check_cancelled(self, cancelled: threading.Event | None) -> None:
+        if cancelled is not None and cancelled.is_set():
+            raise Cancelled(f"the generation at {self.provider} was cancelled")
+
+    def _count(self) -> None:
+        self.attempts += 1
+
+    def _request(self, method: str, path: str, **content: Any) -> httpx.Request:
+        elsewhere = path.startswith(("http://", "https://"))
+        url = path if elsewhere else self._base_url + path
+        if not content.get("params"):
+            content.pop("params", None)  # an empty one would strip the query of a signed URL
+        return self._http.build_request(method, url, headers=None if elsewhere else self._headers, **content)
+
+    def _send(self, request: httpx.Request, policy: RetryPolicy) -> httpx.Response:
+        try:
+            return send(self._http, request, clock=self.clock, policy=policy, on_attempt=self._count)
+        except httpx.TransportError as error:
+            self.fail(error)
+
+    def _checked(self, response: httpx.Response) -> httpx.Response:
+        if not response.is_success:
+            self.fail(response)
+        return response
+
+    def _json(self, response: httpx.Response) -> Any:
+        self._checked(response)
+        try:
+            return response.json()
+        except ValueError:
+            self.fail(response)

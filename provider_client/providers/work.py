@@ -1,0 +1,120 @@
+"""What all providers do alike with one request: check it before anything is paid, wait, give up cleanly."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TypeVar
+
+from provider_client.clock import Clock
+from provider_client.errors import Cancelled
+from provider_client.failure_signals import Signal
+from provider_client.failures import FailureKind, ProviderError, failure_of
+from provider_client.models import GenerationRequest, Operation
+from provider_client.providers.images import NotAnImage, Picture, decode_picture, read_picture
+from provider_client.providers.session import Session
+from provider_client.workflows import NATIVE_PIXELS
+
+T = TypeVar("T")
+
+NEEDS_PROMPT = frozenset({Operation.TXT2IMG, Operation.IMG2IMG, Operation.PIPELINE})
+NEEDS_IMAGE = frozenset({Operation.IMG2IMG, Operation.REMOVE_BACKGROUND})
+SMALLEST_SIDE, LARGEST_SIDE = 16, 4096
+LARGEST_SEED = 2**31 - 1  # every provider takes it; ComfyUI alone would take 64 bits
+
+
+@dataclass(frozen=True)
+class Order:
+    """A checked request: nothing is left open, so that all providers are asked for the same thing."""
+
+    operation: Operation
+    prompt: str
+    negative_prompt: str
+    width: int
+    height: int
+    seed: int
+    strength: float
+    image: Picture | None
+
+
+def order_of(request: GenerationRequest, provider: str) -> Order:
+    """Raises ProviderError (BAD_REQUEST) for what no provider could do; nothing has been sent by then."""
+
+    def refuse(message: str) -> ProviderError:
+        return ProviderError(failure_of(FailureKind.BAD_REQUEST, message), provider=provider, attempts=0)
+
+    operation = request.operation
+    if operation in NEEDS_PROMPT and not (request.prompt or "").strip():
+        raise refuse(f"{operation} needs a prompt")
+    if operation in NEEDS_IMAGE and request.image is None:
+        raise refuse(f"{operation} needs an input image")
+    image = None
+    if request.image is not None and operation in NEEDS_IMAGE:
+        if request.image.base64 is None:
+            raise refuse(
+                "an asset key is known to the gateway alone; give the picture itself, or use --via-gateway"
+            )
+        try:
+            image = decode_picture(request.image.base64)
+        except NotAnImage as error:
+            raise refuse(str(error)) from None
+    fallback = (image.width, image.height) if image else (NATIVE_PIXELS, NATIVE_PIXELS)
+    width, height = request.width or fallback[0], request.height or fallback[1]
+    if not all(SMALLEST_SIDE <= side <= LARGEST_SIDE for side in (width, height)):
+        raise refuse(f"{width}x{height} is outside {SMALLEST_SIDE} to {LARGEST_SIDE} pixels a side")
+    return Order(
+        operation=operation,
+        prompt=request.prompt or "",
+        negative_prompt=request.negative_prompt or "",
+        width=width,
+        height=height,
+        seed=random.randint(0, LARGEST_SEED) if request.seed is None else request.seed,  # noqa: S311
+        strength=0.6 if request.strength is None else request.strength,
+        image=image,
+    )
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long one generation may take and how often to ask, by the clock that is passed along (seconds)."""
+
+    clock: Clock
+    until: float
+    cancelled: threading.Event | None
+    interval: float = 1.0
+
+    @classmethod
+    def of(cls, clock: Clock, seconds: float, cancelled: threading.Event | None, interval: float) -> Patience:
+        return cls(clock, clock.now() + seconds, cancelled, interval)
+
+    def wait(self, session: Session, look: Callable[[], T | None], give_up: Callable[[], Signal]) -> T:
+        """What `look` gives at last; fails with `give_up()` when the time is over, with Cancelled when stopped."""
+        while True:
+            session.check_cancelled(self.cancelled)
+            found = look()
+            if found is not None:
+                return found
+            if self.clock.now() >= self.until:
+                session.fail(give_up())
+            self.clock.sleep(min(self.interval, max(0.0, self.until - self.clock.now())))
+
+
+@contextmanager
+def cancelling(cancel: Callable[[], None]) -> Iterator[None]:
+    """Runs `cancel` when the work inside ends early: a job that nobody waits for must not go on billing."""
+    try:
+        yield
+    except BaseException:
+        with suppress(ProviderError, Cancelled):
+            cancel()
+        raise
+
+
+def finished_picture(session: Session, content: bytes, provider_job: str) -> Picture:
+    try:
+        return read_picture(content)
+    except NotAnImage as error:
+        session.fail(session.signal("result:not_an_image", f"the result is unusable: {error}"), provider_job)
