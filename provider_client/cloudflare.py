@@ -134,8 +134,12 @@ class CloudflareApi:
         return [_version(item) for item in result.get("items") or ()]
 
     def version(self, worker: str, version_id: str) -> WorkerVersion:
-        """One version with its bindings and preview URLs."""
-        return _version(self._call("GET", f"workers/workers/{quote(worker)}/versions/{quote(version_id)}"))
+        """One version with its bindings and, from the newer API, its preview URLs."""
+        try:
+            found = self._call("GET", f"workers/workers/{quote(worker)}/versions/{quote(version_id)}")
+        except NotFoundError:
+            found = self._call("GET", f"workers/scripts/{quote(worker)}/versions/{quote(version_id)}")
+        return _version(found)
 
     def subdomain(self) -> str:
         """The account's name under workers.dev."""

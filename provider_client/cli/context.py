@@ -95,7 +95,7 @@ class Context:
             raise Cancelled("Nothing was changed.")
 
     def find_stack(self, *, ask_pulumi: bool = True) -> str | None:
-        """--stack, SWITCHBACK_STACK, PULUMI_STACK, else the one that Pulumi has selected."""
+        """--stack, SWITCHBACK_STACK, PULUMI_STACK, else the one that `pulumi stack select` chose."""
         named = self.flags.get("stack") or next(
             (
                 self.environment[name]
@@ -104,7 +104,10 @@ class Context:
             ),
             None,
         )
-        return named or (self._selected_stack if ask_pulumi else None)
+        if named:
+            return str(named)
+        offline = project.selected_stack(self.project_dir, self.environment)
+        return offline or (self._selected_stack if ask_pulumi else None)
 
     @property
     def stack(self) -> str:
@@ -113,7 +116,7 @@ class Context:
         if stack is None:
             raise ConfigError(
                 "No stack is chosen. Looked at: --stack; environment and .env SWITCHBACK_STACK, PULUMI_STACK; "
-                "`pulumi stack --show-name`.",
+                "Pulumi's workspace file; `pulumi stack --show-name`.",
                 fix="add --stack <name>, or pulumi stack select <name>",
             )
         return stack
@@ -159,7 +162,11 @@ class Context:
     def _stack_file(self, stack: str | None) -> tuple[str, Mapping[str, Any]]:
         if stack is None:
             return "stack file (no stack chosen)", {}
-        return project.stack_file(self.project_dir, stack).name, self.stack_config(stack)
+        place = project.stack_file(self.project_dir, stack).name
+        try:
+            return place, self.stack_config(stack)
+        except ConfigError as error:  # an emergency must not end at a broken file whose values may not matter
+            return f"{place} ({error.message})", {}
 
     def _outputs(self, stack: str | None) -> tuple[str, Mapping[str, Any]]:
         if stack is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,28 @@ def read_stack_config(project_dir: Path, stack: str) -> dict[str, Any]:
     prefix = f"{NAMESPACE}:"
     entries = config.items() if isinstance(config, Mapping) else ()
     return {str(key).removeprefix(prefix): value for key, value in entries if str(key).startswith(prefix)}
+
+
+def selected_stack(project_dir: Path, environment: Mapping[str, str]) -> str | None:
+    """What `pulumi stack select` wrote down for this project, read without asking any backend.
+
+    `$PULUMI_HOME/workspaces/<project>-<sha1 of Pulumi.yaml's path>-workspace.json` holds one stack per backend
+    (seen with Pulumi 3.259); None where that leaves a doubt.
+    """
+    path = project_dir / "Pulumi.yaml"
+    name = _read_yaml(path).get("name")
+    home = environment.get("PULUMI_HOME") or str(Path(environment.get("HOME") or Path.home()) / ".pulumi")
+    digest = hashlib.sha1(str(path).encode(), usedforsecurity=False).hexdigest()
+    try:
+        document = json.loads((Path(home) / "workspaces" / f"{name}-{digest}-workspace.json").read_text("utf-8"))
+        by_backend = dict(document.get("stacks") or {})
+    except (OSError, ValueError, AttributeError, TypeError):
+        return None
+    backend = environment.get("PULUMI_BACKEND_URL")
+    chosen = by_backend.get(backend) if backend else next(iter(by_backend.values()), None)
+    if not isinstance(chosen, str) or (backend is None and len(by_backend) != 1):
+        return None
+    return chosen.rsplit("/", 1)[-1]
 
 
 def read_dotenv(path: Path) -> dict[str, str]:

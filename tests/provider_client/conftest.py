@@ -49,7 +49,7 @@ class Edge:
                 "id": version_id(number),
                 "number": number,
                 "created_on": f"2026-11-23T03:{minute if minute is not None else 0:02d}:{number:02d}Z",
-                "annotations": {"workers/message": f"switchback {digest}", "workers/tag": provider},
+                "annotations": {"workers/message": f"switchback provider={provider} source={digest}", "workers/tag": provider},
                 "bindings": [
                     {"name": "IMAGE_GENERATION_PROVIDER", "text": provider, "type": "plain_text"},
                     {"name": "RUNPOD_API_KEY", "type": "secret_text"},

@@ -1,0 +1,377 @@
+"""`switchback generate "A knight" txt2img`: one asset, or a plan of them, made by a provider and saved."""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import random
+import re
+import threading
+import uuid
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from provider_client.cli.context import Context
+from provider_client.clock import Clock, provider_clock
+from provider_client.errors import ApiError, ConfigError, ExitCode, SwitchbackError
+from provider_client.failures import FailureKind, ProviderError, failure_of
+from provider_client.gateway import GatewayClient
+from provider_client.models import GenerationRequest, GenerationStatus, InputImage, Operation
+from provider_client.providers import Cost, ProviderSpec, find_provider
+from provider_client.providers.base import DEFAULT_DEADLINE_SECONDS
+from provider_client.providers.images import EXTENSIONS, NotAnImage, decode_picture
+
+LARGEST_SEED = 2**31 - 1
+
+
+class PlannedAsset(BaseModel):
+    """One entry of a plan file. `image` is a path, relative to the plan."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str | None = None
+    operation: Operation = Operation.TXT2IMG
+    prompt: str | None = None
+    negative_prompt: str | None = None
+    image: Path | None = None
+    width: int | None = Field(None, ge=16, le=4096)
+    height: int | None = Field(None, ge=16, le=4096)
+    seed: int | None = Field(None, ge=0, le=LARGEST_SEED)
+    strength: float | None = Field(None, ge=0, le=1)
+
+
+class Plan(BaseModel):
+    """A set of assets; a plain list is taken as one too."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    assets: tuple[PlannedAsset, ...] = Field(min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_list(cls, value: object) -> object:
+        return {"assets": value} if isinstance(value, list) else value
+
+
+@dataclass(frozen=True)
+class Made:
+    """One asset as it was made: what `--json` prints."""
+
+    content: bytes
+    content_type: str
+    width: int
+    height: int
+    provider: str
+    job: str
+    seconds: float
+    queue_ms: float | None
+    run_ms: float | None
+    cost: Cost | None
+    warnings: tuple[str, ...] = ()
+
+
+Model = TypeVar("Model", bound=BaseModel)
+Make = Callable[[GenerationRequest, threading.Event], Made]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    operations = ", ".join(Operation)
+    parser.add_argument("prompt", nargs="?", help='what to draw, for example "A knight"')
+    parser.add_argument(
+        "operation", nargs="?", metavar="OPERATION", help=f"one of {operations} (default: txt2img)"
+    )
+    parser.add_argument("--provider", help="who makes it (default: IMAGE_GENERATION_PROVIDER)")
+    parser.add_argument(
+        "--via-gateway", action="store_true", help="ask the deployed Worker, not the provider itself"
+    )
+    parser.add_argument("--url", help="address of the gateway, with --via-gateway")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where pictures go (default: .switchback/assets)")
+    parser.add_argument("--size", type=_size, metavar="WxH", help="pixels, for example 512x512")
+    parser.add_argument("--seed", type=int, help="same seed, same picture (default: a new one, printed)")
+    parser.add_argument("--strength", type=float, help="img2img: 0 keeps the input, 1 ignores it")
+    parser.add_argument("--negative-prompt", help="what not to draw")
+    parser.add_argument("--image", type=Path, metavar="FILE", help="input of img2img and remove_background")
+    parser.add_argument("--plan", type=Path, metavar="FILE", help="YAML or JSON list of assets, made side by side")
+    parser.add_argument(
+        "--jobs", type=int, default=4, help="how many at a time with --plan (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--deadline",
+        type=float,
+        default=DEFAULT_DEADLINE_SECONDS,
+        metavar="SECONDS",
+        help="per asset (%(default)g)",
+    )
+
+
+def run(arguments: argparse.Namespace, context: Context) -> ExitCode:
+    assets = _assets(arguments)
+    base = arguments.plan.parent if arguments.plan else Path()
+    requests = [_request(asset, base) for asset in assets]
+    make, maker = _maker(arguments, context)
+    out: Path = arguments.out or context.project_dir / ".switchback" / "assets"
+    out.mkdir(parents=True, exist_ok=True)
+    context.progress(f"{maker} makes {len(requests)} asset{'s' if len(requests) > 1 else ''} …")
+    results = _make_all(requests, make, max(1, arguments.jobs))
+    entries = [
+        _entry(asset, request, _settled(result), out)
+        for asset, request, result in zip(assets, requests, results, strict=True)
+    ]
+    _print(context, entries, single=arguments.plan is None)
+    failed = [error for error in (result.exception() for result in results) if error is not None]
+    return failed[0].exit_code if failed and isinstance(failed[0], SwitchbackError) else ExitCode.OK
+
+
+def _assets(arguments: argparse.Namespace) -> tuple[PlannedAsset, ...]:
+    if arguments.plan is not None:
+        if arguments.prompt or arguments.operation:
+            raise ConfigError("a plan names its own prompts", fix="leave out the prompt, or --plan")
+        return read_plan(arguments.plan)
+    prompt, operation = arguments.prompt, arguments.operation
+    if operation is None and prompt in set(Operation):  # `generate remove_background --image x.png`
+        prompt, operation = None, prompt
+    if operation is not None and operation not in set(Operation):
+        raise ConfigError(f"there is no operation {operation!r}", fix=f"choose one of {', '.join(Operation)}")
+    width, height = arguments.size or (None, None)
+    values = {
+        "operation": operation or Operation.TXT2IMG,
+        "prompt": prompt,
+        "negative_prompt": arguments.negative_prompt,
+        "image": arguments.image,
+        "width": width,
+        "height": height,
+        "seed": arguments.seed,
+        "strength": arguments.strength,
+    }
+    return (_validated(PlannedAsset, values, "the command line"),)
+
+
+def read_plan(path: Path) -> tuple[PlannedAsset, ...]:
+    """The assets of a YAML or JSON file; ConfigError names the entry and field that is wrong."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"the plan {path} cannot be read: {error.strerror}", fix="check the path") from None
+    except (yaml.YAMLError, UnicodeDecodeError):
+        raise ConfigError(f"the plan {path} is neither YAML nor JSON", fix="see README: generate --plan") from None
+    return _validated(Plan, content, str(path)).assets
+
+
+def _validated(model: type[Model], values: object, where: str) -> Model:
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"{where}: {place}: {first['msg']}", fix="`switchback generate --help`") from None
+
+
+def _request(asset: PlannedAsset, base: Path) -> GenerationRequest:
+    image = None
+    if asset.image is not None:
+        try:
+            content = (base / asset.image).read_bytes()
+        except OSError as error:
+            raise ConfigError(
+                f"the image {asset.image} cannot be read: {error.strerror}", fix="check it"
+            ) from None
+        image = InputImage(base64=base64.b64encode(content).decode("ascii"))
+        try:
+            decode_picture(image.base64 or "")
+        except NotAnImage:
+            raise ConfigError(
+                f"{asset.image} is not a PNG, JPEG or WebP picture", fix="give another file"
+            ) from None
+    seed = random.randint(0, LARGEST_SEED) if asset.seed is None else asset.seed  # noqa: S311
+    return GenerationRequest(
+        operation=asset.operation,
+        prompt=asset.prompt,
+        negative_prompt=asset.negative_prompt,
+        image=image,
+        width=asset.width,
+        height=asset.height,
+        seed=None if asset.operation is Operation.REMOVE_BACKGROUND else seed,
+        strength=asset.strength,
+    )
+
+
+def _maker(arguments: argparse.Namespace, context: Context) -> tuple[Make, str]:
+    clock = provider_clock(context.environment)
+    if arguments.via_gateway:
+        settings = context.settings()
+        gateway = GatewayClient(settings.gateway_url, settings.gateway_token, http=context.http, clock=clock)
+        return _through_gateway(gateway, clock, arguments.deadline), f"the gateway {settings.gateway_url}"
+    name = arguments.provider or context.environment.get("IMAGE_GENERATION_PROVIDER", "")
+    if not name:
+        raise ConfigError(
+            "no provider is named; looked at --provider, IMAGE_GENERATION_PROVIDER in the environment and in .env",
+            fix="add --provider runpod (or scenario, comfyui)",
+        )
+    spec = find_provider(name)
+    return _directly(spec, context, clock, arguments.deadline), spec.title
+
+
+def _directly(spec: ProviderSpec, context: Context, clock: Clock, deadline: float) -> Make:
+    try:
+        settings = spec.settings.from_environment(context.environment)
+    except ConfigError as error:
+        raise ConfigError(f"{spec.title}: {error.message}", fix=error.fix, help_url=spec.help_url) from None
+    provider = spec.connect(settings, context.http, clock)
+
+    def make(request: GenerationRequest, cancelled: threading.Event) -> Made:
+        started = clock.now()
+        image = provider.generate(request, deadline_seconds=deadline, cancelled=cancelled)
+        return Made(
+            content=image.content,
+            content_type=image.content_type,
+            width=image.width,
+            height=image.height,
+            provider=spec.name,
+            job=image.provider_job,
+            seconds=clock.now() - started,
+            queue_ms=image.timings.queue_ms,
+            run_ms=image.timings.run_ms,
+            cost=image.cost,
+            warnings=image.warnings,
+        )
+
+    return make
+
+
+def _through_gateway(gateway: GatewayClient, clock: Clock, deadline: float) -> Make:
+    def make(request: GenerationRequest, cancelled: threading.Event) -> Made:
+        started = clock.now()
+        done = gateway.generate(request, deadline_seconds=deadline, cancelled=cancelled)
+        if done.status is not GenerationStatus.SUCCEEDED or not done.assets:
+            error = done.error
+            known = error is not None and error.kind in FailureKind.__members__
+            kind = FailureKind(error.kind) if error and known else FailureKind.UNKNOWN
+            failure = failure_of(
+                kind, error.message if error else f"ended as {done.status}", provider=done.provider
+            )
+            raise ProviderError(failure, provider=done.provider, provider_job=done.id)
+        asset = done.assets[0]
+        content = gateway.download(asset.url)
+        return Made(
+            content=content.content,
+            content_type=asset.content_type,
+            width=asset.width,
+            height=asset.height,
+            provider=done.provider,
+            job=done.id,
+            seconds=clock.now() - started,
+            queue_ms=done.timings.queue_ms,
+            run_ms=done.timings.run_ms,
+            cost=None,
+        )
+
+    return make
+
+
+def _make_all(requests: list[GenerationRequest], make: Make, jobs: int) -> list[Future[Made]]:
+    """All results, failures among them. Stopping (Ctrl-C) cancels what is still running at the provider."""
+    cancelled = threading.Event()
+    with ThreadPoolExecutor(max_workers=min(jobs, len(requests))) as threads:
+        futures = [threads.submit(make, request, cancelled) for request in requests]
+        try:
+            for future in futures:
+                future.exception()
+        except KeyboardInterrupt:
+            cancelled.set()
+            threads.shutdown(cancel_futures=True)
+            raise
+    return futures
+
+
+def _settled(future: Future[Made]) -> Made | SwitchbackError:
+    error = future.exception()
+    if error is None:
+        return future.result()
+    if isinstance(error, SwitchbackError):
+        return error
+    raise error
+
+
+def _entry(
+    asset: PlannedAsset, request: GenerationRequest, result: Made | SwitchbackError, out: Path
+) -> dict[str, Any]:
+    entry: dict[str, Any] = {"name": asset.name, "operation": asset.operation.value, "seed": request.seed}
+    if isinstance(result, SwitchbackError):
+        kind = result.failure.kind.value if isinstance(result, ProviderError) else type(result).__name__
+        status = {"status": result.status} if isinstance(result, ApiError) else {}
+        return entry | {"error": {"kind": kind, "message": result.message, "fix": result.fix, **status}}
+    path = _free_path(out, asset, result)
+    path.write_bytes(result.content)
+    return entry | {
+        "file": str(path),
+        "content_type": result.content_type,
+        "bytes": len(result.content),
+        "width": result.width,
+        "height": result.height,
+        "provider": result.provider,
+        "job": result.job,
+        "seconds": round(result.seconds, 3),
+        "queue_ms": result.queue_ms,
+        "run_ms": result.run_ms,
+        "cost": vars(result.cost) if result.cost else None,
+        "warnings": list(result.warnings),
+    }
+
+
+def _free_path(out: Path, asset: PlannedAsset, made: Made) -> Path:
+    """A name that tells what it is and never overwrites an earlier picture."""
+    words = re.sub(r"[^a-z0-9]+", "-", (asset.name or asset.prompt or asset.operation.value).lower()).strip("-")[
+        :40
+    ]
+    extension = EXTENSIONS.get(made.content_type, "bin")
+    stem = f"{words or 'asset'}-{asset.operation.value}-{made.provider}"
+    path = out / f"{stem}.{extension}"
+    return path if not path.exists() else out / f"{stem}-{uuid.uuid4().hex[:6]}.{extension}"
+
+
+def _print(context: Context, entries: list[dict[str, Any]], *, single: bool) -> None:
+    if context.json:
+        print(json.dumps(entries[0] if single else {"assets": entries}, indent=2))
+        return
+    for entry in entries:
+        for line in lines_of(entry):
+            context.console.print(line, markup=False)
+
+
+def lines_of(entry: Mapping[str, Any]) -> list[str]:
+    """One result in words: where, how big, how long, what it cost; or what went wrong and what to do."""
+    if "error" in entry:
+        error = entry["error"]
+        lines = [f"failed: {entry['operation']}: {error['message']}"]
+        return [*lines, f"  fix: {error['fix']}"] if error["fix"] else lines
+    parts = [f"{entry['seconds']:.1f} s"]
+    for label, key in (("waiting", "queue_ms"), ("running", "run_ms")):
+        if entry[key] is not None:
+            parts.append(f"{label} {entry[key] / 1000:.1f} s")
+    if entry["cost"]:
+        parts.append(_cost_words(entry["cost"]))
+    if entry["seed"] is not None:
+        parts.append(f"seed {entry['seed']}")
+    size = f"{entry['width']}x{entry['height']} {entry['content_type']}, {entry['bytes']:,} bytes"
+    return [entry["file"], f"  {size}; {entry['provider']}: {', '.join(parts)}"] + [
+        f"  warning: {warning}" for warning in entry["warnings"]
+    ]
+
+
+def _cost_words(cost: Mapping[str, Any]) -> str:
+    words = f"{cost['quantity']:g} {cost['unit']}"
+    return f"{words} (${cost['usd']:.4f})" if cost["usd"] is not None else words
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d{2,4})x(\d{2,4})", text.strip().lower())
+    if not match:
+        raise argparse.ArgumentTypeError("give width and height in pixels, for example 512x512")
+    return int(match[1]), int(match[2])

@@ -1,0 +1,45 @@
+"""`switchback history`: who moved the traffic, when, and why."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+
+from provider_client.cli.context import Context, add_target_arguments
+from provider_client.errors import ExitCode
+from provider_client.rollout.history import WorkerHistory, entries
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--limit", type=int, default=20, metavar="N", help="newest deployments shown (default: 20)"
+    )
+    add_target_arguments(parser)
+
+
+def run(arguments: argparse.Namespace, context: Context) -> ExitCode:
+    settings = context.settings()
+    history = WorkerHistory(context.cloudflare(settings), settings.worker_name)
+    shown = history.deployments[: max(0, arguments.limit)]
+    needed = {share.version_id for deployment in shown for share in deployment.versions}
+    listed = {version.id: version.provider or "" for version in history.deployable}
+    providers = {one: listed.get(one) or history.provider_of(one) or "" for one in sorted(needed)}
+    lines = entries(shown, providers)
+    if context.json:
+        print(
+            json.dumps(
+                {"schema": 1, "worker": history.worker, "deployments": [asdict(one) for one in lines]}, indent=2
+            )
+        )
+        return ExitCode.OK
+    if not lines:
+        context.console.print(f"{history.worker} was never deployed.")
+        return ExitCode.OK
+    from rich.table import Table
+
+    table = Table("when", "what", "traffic", "who", "why", "deployment", box=None, pad_edge=False)
+    for one in lines:
+        table.add_row(one.at[:19] + "Z", one.kind, one.traffic, one.actor, one.reason, one.deployment_id)
+    context.console.print(table)
+    return ExitCode.OK
