@@ -1,0 +1,55 @@
+"""How long each operation may take, in seconds.
+
+The defaults are the upper ends of the rollout plan's p95 ranges; ComfyUI uses RunPod's, being the same software.
+A budget is a p95: one request in twenty may honestly take longer. Twice the budget is a failure all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from provider_client.models import Operation
+
+_SCENARIO: Final = {
+    Operation.TXT2IMG: 30.0,
+    Operation.IMG2IMG: 40.0,
+    Operation.REMOVE_BACKGROUND: 10.0,
+    Operation.PIPELINE: 90.0,
+}
+_RUNPOD: Final = {
+    Operation.TXT2IMG: 40.0,
+    Operation.IMG2IMG: 45.0,
+    Operation.REMOVE_BACKGROUND: 20.0,
+    Operation.PIPELINE: 120.0,
+}
+DEFAULT_BUDGETS: Final[Mapping[str, Mapping[Operation, float]]] = {
+    "scenario": _SCENARIO,
+    "comfyui": _RUNPOD,
+    "runpod": _RUNPOD,
+}
+COLD_ALLOWANCE_SECONDS: Final[Mapping[str, float]] = {"scenario": 5.0, "comfyui": 30.0, "runpod": 120.0}
+NEW_RELEASE_ALLOWANCE_SECONDS: Final[Mapping[str, float]] = {"runpod": 600.0}
+
+SHARE_OVER_BUDGET: Final = 0.05  # what "p95" leaves over
+GROSS_FACTOR: Final = 2.0
+LONGEST_WARM_WAIT_SECONDS: Final = 180.0  # the plan's "p95 > 3 min": nobody waits longer for a warm asset
+
+
+def budgets_for(provider: str, overrides: Mapping[str, float] | None = None) -> dict[Operation, float]:
+    """Budgets per operation. A provider that is not in the plan gets RunPod's, the most patient ones."""
+    budgets = dict(DEFAULT_BUDGETS.get(provider, _RUNPOD))
+    for operation, seconds in (overrides or {}).items():
+        budgets[Operation(operation)] = float(seconds)
+    return budgets
+
+
+def allowance_for(provider: str, *, new_release: bool) -> float:
+    """What a cold first request may take on top of its budget."""
+    cold = COLD_ALLOWANCE_SECONDS.get(provider, COLD_ALLOWANCE_SECONDS["runpod"])
+    return NEW_RELEASE_ALLOWANCE_SECONDS.get(provider, cold) if new_release else cold
+
+
+def give_up_after(budget: float, allowance: float) -> float:
+    """Seconds after which a generation is cancelled: late enough to measure how slow it is."""
+    return max(GROSS_FACTOR * budget, LONGEST_WARM_WAIT_SECONDS) + allowance

@@ -1,0 +1,307 @@
+"""The checks: what was seen becomes measurements. Pure; the runner does the seeing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from provider_client.errors import (
+    ApiError,
+    AuthError,
+    Cancelled,
+    DeadlineExceeded,
+    SwitchbackError,
+    UnreachableError,
+)
+from provider_client.gateway import Answer, DownloadedAsset
+from provider_client.models import Asset, Generation, GenerationError, GenerationStatus, Health
+from provider_client.verification.budget import GROSS_FACTOR
+from provider_client.verification.images import BrokenImage, Picture, correlation, hash_distance, inspect
+from provider_client.verification.measurement import Measurement, Outcome, passed
+from provider_client.verification.plan import PlannedAsset, VerificationPlan
+
+BLANK_BELOW = 2.0
+NOISE_BELOW = 2.0
+UNRELATED_BELOW = 0.10
+TOLERATED_5XX = 0.10
+SYSTEMATIC_KINDS = frozenset({"AUTH", "QUOTA", "BAD_REQUEST", "MODEL_NOT_FOUND", "OUT_OF_MEMORY"})
+CUT_OUT = frozenset({"remove_background", "pipeline"})
+
+
+def failed(
+    check: str, measured: str, limit: str, message: str = "", *, mitigation: str = "", systematic: bool = True
+) -> Measurement:
+    """A defect of what came back. Most are the model's or the gateway's own, and repeat."""
+    return Measurement(
+        check=check,
+        outcome=Outcome.FAILED,
+        measured=measured,
+        limit=limit,
+        message=message,
+        mitigation=mitigation,
+        systematic=systematic,
+    )
+
+
+def check_identity(health: Health, provider: str, version_id: str | None) -> tuple[Measurement, ...]:
+    """Does the gateway say that it is the expected provider, in the expected version, and ready?"""
+    name = "health.provider"
+    measurements = [
+        passed(name, health.provider, provider)
+        if health.provider == provider
+        else failed(
+            name, health.provider or "nobody", provider, mitigation="see which version is live: switchback status"
+        )
+    ]
+    if version_id is not None:
+        seen = health.version.id
+        measurements.append(
+            passed("health.version", seen, version_id)
+            if seen == version_id
+            else failed(
+                "health.version",
+                seen or "none",
+                version_id,
+                mitigation="wait for the deployment, or switchback status",
+            )
+        )
+    if health.status == "ok":
+        measurements.append(passed("health.status", "ok", "ok"))
+    else:
+        reasons = ", ".join(f"{check} {state}" for check, state in health.checks.items())
+        measurements.append(failed("health.status", health.status, "ok", reasons, mitigation="switchback doctor"))
+    return tuple(measurements)
+
+
+def check_capabilities(health: Health, plan: VerificationPlan) -> tuple[Measurement, ...]:
+    """Operations of the plan that the provider does not offer, named before anything is paid for."""
+    missing = [op for op in plan.operations if health.operations and op not in health.operations]
+    return tuple(
+        Measurement(
+            check="capability",
+            outcome=Outcome.INCONCLUSIVE,
+            measured=f"no {operation}",
+            limit=operation,
+            message=f"{plan.provider} does not offer it, so it was not tried",
+            mitigation="leave it out of verification.operations, or stay with the provider that has it",
+        )
+        for operation in missing
+    )
+
+
+def check_spending(plan: VerificationPlan, spent_today: float) -> tuple[Measurement, ...]:
+    """Refuses a plan that is expected to cost more than a cap allows, before the first cent."""
+    estimate = plan.estimate_usd
+    if estimate is None:
+        return ()
+    caps = (
+        ("maxSpendUsd", estimate, plan.max_spend_usd),
+        ("maxSpendUsdPerDay", spent_today + estimate, plan.max_spend_usd_per_day),
+    )
+    return tuple(
+        Measurement(
+            check="spending",
+            outcome=Outcome.ERROR,
+            measured=f"${usd:.2f}",
+            limit=f"<= ${cap:.2f}",
+            message="nothing was generated",
+            mitigation=f"raise verification.{key}, or plan fewer assets",
+        )
+        for key, usd, cap in caps
+        if cap is not None and usd > cap
+    )
+
+
+def check_answers(answers: Sequence[Answer], version_id: str | None) -> tuple[Measurement, ...]:
+    """Over all answers of the run: did another version answer, and how many 5xx did retries hide?"""
+    generating = [answer for answer in answers if answer.path != "/health"]
+    if not generating:
+        return ()
+    strangers = [answer for answer in generating if version_id and answer.version_id not in ("", version_id)]
+    broken = sum(answer.status >= 500 for answer in generating)
+    share = broken / len(generating)
+    return (
+        failed("answers", f"{len(strangers)} from version {strangers[0].version_id}", f"all from {version_id}")
+        if strangers
+        else passed("answers", "all from the expected version"),
+        Measurement(
+            check="5xx",
+            outcome=Outcome.INCONCLUSIVE if share > TOLERATED_5XX else Outcome.SUCCESSFUL,
+            measured=f"{broken} of {len(generating)} answers",
+            limit=f"<= {TOLERATED_5XX:.0%}",
+        ),
+    )
+
+
+def check_generation(generation: Generation, plan: VerificationPlan) -> list[Measurement]:
+    """Did it generate, and did the expected provider do it?"""
+    if generation.status is not GenerationStatus.SUCCEEDED:
+        return [check_error(generation.error, generation.status)]
+    if not generation.assets:
+        return [failed("generates", "no asset", "1 asset", "succeeded without a picture")]
+    measurements = [passed("generates", "1 asset", "1 asset")]
+    if plan.provider and generation.provider != plan.provider:
+        measurements.append(
+            failed("made by", generation.provider, plan.provider, "another provider made the picture")
+        )
+    return measurements
+
+
+def check_error(error: GenerationError | None, status: str) -> Measurement:
+    if error is None:
+        return failed("generates", status, "succeeded", "no reason was given", systematic=False)
+    return Measurement(
+        check="generates",
+        outcome=Outcome.FAILED,
+        measured=error.kind,
+        limit="succeeded",
+        message=error.message,
+        kind=error.kind,
+        mitigation=error.mitigation,
+        systematic=error.kind in SYSTEMATIC_KINDS,
+    )
+
+
+def check_exception(error: SwitchbackError) -> Measurement:
+    """A call that did not come back with a generation. Our own token refused is our trouble, not the provider's."""
+    kind, outcome, mitigation = "UNKNOWN", Outcome.FAILED, error.fix
+    if isinstance(error, AuthError):
+        kind, outcome = "AUTH", Outcome.ERROR
+        mitigation = "set SWITCHBACK_GATEWAY_TOKEN to one of the stack's gatewayTokens"
+    elif isinstance(error, Cancelled):
+        kind, outcome = "CANCELLED", Outcome.ERROR
+    elif isinstance(error, DeadlineExceeded):
+        kind = "COLD_START" if "queue" in error.message else "TIMEOUT"
+        mitigation = "look at the provider's workers and queue: switchback status"
+    elif isinstance(error, UnreachableError):
+        kind = "UNAVAILABLE"
+    elif isinstance(error, ApiError):
+        kind = error.code or (
+            "RATE_LIMITED" if error.status == 429 else "UNAVAILABLE" if error.status >= 500 else kind
+        )
+    return Measurement(
+        check="generates",
+        outcome=outcome,
+        measured=kind,
+        limit="succeeded",
+        message=error.message,
+        kind=kind,
+        mitigation=mitigation,
+        systematic=kind in SYSTEMATIC_KINDS,
+    )
+
+
+def check_time(seconds: float, budget: float, allowance: float, *, cold: bool) -> Measurement:
+    """A cold first request is held against budget plus allowance; a warm one fails at twice its budget.
+
+    Between once and twice the budget it is INCONCLUSIVE on its own: a p95 budget lets one in twenty be there.
+    """
+    limit = budget + allowance if cold else budget
+    check = "time (cold)" if cold else "time"
+    measured, shown = f"{seconds:.1f} s", f"<= {limit:.0f} s"
+    if seconds <= limit:
+        return passed(check, measured, shown)
+    if not cold and seconds <= GROSS_FACTOR * budget:
+        return Measurement(check=check, outcome=Outcome.INCONCLUSIVE, measured=measured, limit=shown)
+    return Measurement(
+        check=check,
+        outcome=Outcome.FAILED,
+        measured=measured,
+        limit=shown,
+        kind="TIMEOUT",
+        mitigation="keep one worker warm (runpod.workersMin 1), take a faster GPU, or raise verification.budgets",
+    )
+
+
+def check_delivery(asset: Asset, download: DownloadedAsset) -> list[Measurement]:
+    """Is what the URL serves, byte for byte, what the answer promised?"""
+    content, digest = download.content, hashlib.sha256(download.content).hexdigest()
+    pairs = [
+        ("content type", download.content_type, asset.content_type),
+        ("bytes", str(len(content)), str(asset.bytes)),
+        ("sha256", digest[:12], asset.sha256[:12]),
+    ]
+    length = download.headers.get("content-length")
+    if length is not None and "content-encoding" not in download.headers:
+        pairs.append(("content length", length, str(len(content))))
+    measurements = [passed("url", "resolves")]
+    for check, measured, stated in pairs:
+        same = measured == stated if check != "sha256" else digest == asset.sha256
+        message = "the stored object differs from the answer"
+        measurements.append(passed(check, measured, stated) if same else failed(check, measured, stated, message))
+    return measurements
+
+
+def check_content(
+    planned: PlannedAsset, asset: Asset, content: bytes, source: Picture | None
+) -> tuple[list[Measurement], Picture | None]:
+    """Everything that is learnt by looking at the picture."""
+    try:
+        picture = inspect(content)
+    except BrokenImage as error:
+        return [failed("decodes", "broken", "a whole picture", str(error))], None
+    measurements = [
+        passed("decodes", picture.format),
+        _equal("format", picture.content_type, asset.content_type),
+        _equal(
+            "size",
+            _size(picture.width, picture.height),
+            _size(planned.width, planned.height),
+            "not the size asked for",
+        ),
+        _equal("stated size", _size(asset.width, asset.height), _size(picture.width, picture.height)),
+        *_check_substance(picture),
+    ]
+    if planned.operation in CUT_OUT:
+        measurements.append(_check_transparency(picture, planned))
+    if source is not None and planned.operation == "img2img":
+        measurements.extend(_check_relation(picture, source, planned))
+    return measurements, picture
+
+
+def _size(width: int, height: int) -> str:
+    return f"{width} x {height}"
+
+
+def _equal(check: str, measured: str, expected: str, message: str = "") -> Measurement:
+    return (
+        passed(check, measured, expected) if measured == expected else failed(check, measured, expected, message)
+    )
+
+
+def _check_substance(picture: Picture) -> Sequence[Measurement]:
+    noise = picture.spread >= BLANK_BELOW and picture.shape < NOISE_BELOW
+    contrast, shape = f"contrast {picture.contrast:.1f}", f"shape {picture.shape:.1f}"
+    if picture.contrast < BLANK_BELOW and not noise:
+        return [failed("not blank", contrast, f">= {BLANK_BELOW:.0f}", "the picture is empty", systematic=False)]
+    if noise:
+        return [
+            failed("not noise", shape, f">= {NOISE_BELOW:.0f}", "neighbouring pixels know nothing of each other")
+        ]
+    return [
+        passed("not blank", contrast, f">= {BLANK_BELOW:.0f}"),
+        passed("not noise", shape, f">= {NOISE_BELOW:.0f}"),
+    ]
+
+
+def _check_transparency(picture: Picture, planned: PlannedAsset) -> Measurement:
+    least, most = planned.transparent
+    measured, limit = f"{picture.transparent_share:.0%} transparent", f"{least:.0%} to {most:.0%}"
+    if not picture.has_alpha:
+        return failed("transparency", "no alpha channel", limit, "the background was not removed")
+    if least <= picture.transparent_share <= most:
+        return passed("transparency", measured, limit)
+    opaque = "the alpha channel is there but opaque" if picture.transparent_share == 0 else ""
+    return failed("transparency", measured, limit, opaque)
+
+
+def _check_relation(picture: Picture, source: Picture, planned: PlannedAsset) -> Sequence[Measurement]:
+    """img2img must keep something of its input and change something; a cut-out keeps what is left."""
+    likeness, distance = correlation(picture, source), hash_distance(picture.fingerprint, source.fingerprint)
+    measured = f"correlation {likeness:.2f} with the input"
+    if likeness < UNRELATED_BELOW:
+        message = "the picture has nothing of its input"
+        return [failed("related to input", measured, f">= {UNRELATED_BELOW:.2f}", message)]
+    if planned.operation == "img2img" and distance == 0 and picture.small == source.small:
+        return [failed("changed from input", "identical", "changed", "the input came back unchanged")]
+    return [passed("related to input", measured)]

@@ -1,0 +1,125 @@
+"""What can be seen in a picture with Pillow alone; about 30 ms for 1024 x 1024.
+
+Looking proves that a picture is whole, of the right kind, and not empty or mere noise.
+It cannot prove that the picture shows what the prompt asked for: that is left to the eyes on the contact sheet,
+to img2img's relation to its input, and to parity with the live provider.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import dataclass
+from typing import Final
+
+from PIL import Image, ImageStat, UnidentifiedImageError
+
+MIME_OF_FORMAT: Final = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
+SMALL: Final = (64, 64)
+BLOCK: Final = 8
+MAX_PIXELS: Final = 64_000_000
+
+
+class BrokenImage(Exception):
+    """The bytes are not a whole picture."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A decoded picture and what was measured on it.
+
+    `spread` is the standard deviation of the grey picture, `contrast` that of its 64 x 64 miniature: below 2 is blank.
+    `shape` is what averaging 8 x 8 pixels leaves of the spread, over what it would leave of pixels that know nothing
+    of each other: 1 is white noise, 8 is all shapes.
+    `transparent_share` is the share of pixels that are (nearly) fully transparent.
+    """
+
+    format: str
+    content_type: str
+    width: int
+    height: int
+    has_alpha: bool
+    transparent_share: float
+    spread: float
+    contrast: float
+    shape: float
+    fingerprint: int
+    small: tuple[int, ...]
+
+
+def open_picture(content: bytes) -> Image.Image:
+    """Decodes completely: the header alone says nothing about the rest of the file."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(content))
+            if image.width * image.height > MAX_PIXELS:
+                raise BrokenImage(f"{image.width} x {image.height} pixels are more than any asset has")
+            image.load()
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise BrokenImage(str(error) or type(error).__name__) from error
+    if image.format == "PNG" and b"IEND" not in content[-12:]:
+        raise BrokenImage("the end of the PNG file is missing")  # Pillow itself accepts that
+    return image
+
+
+def inspect(content: bytes) -> Picture:
+    """Measures one picture; raises BrokenImage when there is no whole picture."""
+    image = open_picture(content)
+    alpha = image.convert("RGBA").getchannel("A") if image.has_transparency_data else None
+    grey = _grey(image, alpha)
+    small = grey.resize(SMALL, Image.Resampling.BOX)
+    contrast = ImageStat.Stat(small).stddev[0]
+    spread = ImageStat.Stat(grey).stddev[0]
+    blocks = ImageStat.Stat(grey.reduce(BLOCK)).stddev[0]
+    return Picture(
+        format=image.format or "unknown",
+        content_type=MIME_OF_FORMAT.get(image.format or "", "unknown"),
+        width=image.width,
+        height=image.height,
+        has_alpha=alpha is not None,
+        transparent_share=_transparent_share(alpha),
+        spread=spread,
+        contrast=contrast,
+        shape=BLOCK * blocks / spread if spread else 0.0,
+        fingerprint=difference_hash(grey),
+        small=tuple(small.tobytes()),
+    )
+
+
+def difference_hash(grey: Image.Image) -> int:
+    """64 bits: is each of 8 x 8 cells brighter than its right neighbour? Alike pictures differ in few bits."""
+    cells = grey.resize((9, 8), Image.Resampling.BOX).tobytes()
+    bits = (cells[row * 9 + column] > cells[row * 9 + column + 1] for row in range(8) for column in range(8))
+    return sum(1 << place for place, bit in enumerate(bits) if bit)
+
+
+def hash_distance(one: int, other: int) -> int:
+    """Differing bits, 0 (alike) to 64; two unrelated pictures differ in about 32."""
+    return (one ^ other).bit_count()
+
+
+def correlation(one: Picture, other: Picture) -> float:
+    """Pearson correlation of the two small grey pictures, -1 to 1; unrelated pictures are near 0."""
+    a, b = one.small, other.small
+    mean_a, mean_b = sum(a) / len(a), sum(b) / len(b)
+    covariance = sum((x - mean_a) * (y - mean_b) for x, y in zip(a, b, strict=True))
+    spread = (sum((x - mean_a) ** 2 for x in a) * sum((y - mean_b) ** 2 for y in b)) ** 0.5
+    return covariance / spread if spread else 0.0
+
+
+def _grey(image: Image.Image, alpha: Image.Image | None) -> Image.Image:
+    if alpha is None:
+        return image.convert("L")
+    canvas = Image.new(
+        "L", image.size, 128
+    )  # what lies under transparent pixels is not seen, so it must not count
+    canvas.paste(image.convert("RGB").convert("L"), mask=alpha)
+    return canvas
+
+
+def _transparent_share(alpha: Image.Image | None) -> float:
+    if alpha is None:
+        return 0.0
+    histogram = alpha.histogram()
+    return sum(histogram[:8]) / sum(histogram)

@@ -1,0 +1,176 @@
+"""What a verification does, as data: it is a Pulumi input, a YAML file, and a part of the report.
+
+A plan is JSON-serialisable both ways (`model_dump(mode="json")`, `model_validate`); floats such as 4.0 are taken
+for whole numbers, because Pulumi knows no other kind.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from provider_client.errors import ConfigError
+from provider_client.models import Operation
+from provider_client.verification.budget import allowance_for, budgets_for
+from provider_client.verification.spending import Price, price_of
+
+Stage = Literal["candidate", "live", "smoke"]
+Source = Literal["shield", "sword", "coin", "gem"]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+# RunPod starts a worker per waiting request and ComfyUI has one queue: more in flight would measure our own queue.
+IN_FLIGHT: Mapping[str, int] = {"scenario": 4, "comfyui": 1, "runpod": 2}
+
+
+class PlannedAsset(BaseModel):
+    """One asset to ask for. Sizes in pixels; without a seed each run draws one.
+
+    `source` names a built-in drawing that serves as the input picture. `transparent` bounds the share of pixels
+    that background removal must have made transparent: too little means nothing was cut out, too much that all was.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    type: str = "asset"
+    operation: Operation
+    prompt: str | None = None
+    negative_prompt: str | None = None
+    source: Source | None = None
+    width: int = Field(default=1024, ge=16, le=4096)
+    height: int = Field(default=1024, ge=16, le=4096)
+    seed: int | None = Field(default=None, ge=0)
+    strength: Share | None = None
+    transparent: tuple[Share, Share] = (0.05, 0.97)
+
+    @model_validator(mode="after")
+    def _has_what_the_operation_needs(self) -> Self:
+        if self.operation is not Operation.REMOVE_BACKGROUND and not self.prompt:
+            raise ValueError(f"asset '{self.name}': {self.operation} needs a prompt")
+        needs_source = self.operation in (Operation.IMG2IMG, Operation.REMOVE_BACKGROUND)
+        if needs_source and self.source is None:
+            raise ValueError(f"asset '{self.name}': {self.operation} needs a source picture")
+        return self
+
+
+class VerificationPlan(BaseModel):
+    """Assets, limits and spending of one verification. Times in seconds, money in US dollars."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stage: Stage = "live"
+    provider: str = ""
+    assets: tuple[PlannedAsset, ...] = ()
+    budgets: dict[Operation, float] = Field(default_factory=lambda: budgets_for("runpod"))
+    first_request_allowance_seconds: float = Field(default=0.0, ge=0)
+    in_flight: int = Field(default=1, ge=1, le=64)
+    max_spend_usd: float | None = Field(default=None, ge=0)
+    max_spend_usd_per_day: float | None = Field(default=None, ge=0)
+    price: Price = Price()
+    inconclusive: Literal["stop", "pass"] = "stop"
+    reach_seconds: float = Field(default=180.0, ge=0)
+
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        return tuple(dict.fromkeys(asset.operation for asset in self.assets))
+
+    def budget(self, operation: Operation) -> float:
+        return self.budgets.get(operation) or budgets_for(self.provider)[operation]
+
+    @property
+    def estimate_usd(self) -> float | None:
+        """What the run is expected to cost at most; None when no price is known."""
+        costs = [self.price.of(self.budget(asset.operation)) for asset in self.assets]
+        known = [cost for cost in costs if cost is not None]
+        if len(known) < len(costs):
+            return None
+        start = (self.price.per_second_usd or 0.0) * self.first_request_allowance_seconds if costs else 0.0
+        return sum(known) + start
+
+    def describe(self) -> str:
+        """One line for a preview: "4 assets (2 txt2img, 2 pipeline), about $0.12 at most"."""
+        counts = [(op, sum(asset.operation is op for asset in self.assets)) for op in self.operations]
+        listed = ", ".join(f"{count} {operation}" for operation, count in counts)
+        cost = "cost not known" if self.estimate_usd is None else f"about ${self.estimate_usd:.2f} at most"
+        return f"{len(self.assets)} assets ({listed}), {cost}" if self.assets else "health only, costs nothing"
+
+
+@cache
+def game_assets() -> tuple[PlannedAsset, ...]:
+    """The default plan's assets, twelve of different types."""
+    text = (resources.files(__package__) / "plans" / "game_assets.yaml").read_text(encoding="utf-8")
+    return tuple(PlannedAsset.model_validate(asset) for asset in yaml.safe_load(text)["assets"])
+
+
+def default_plan(
+    *,
+    stage: Stage,
+    provider: str,
+    assets: int,
+    operations: Sequence[Operation],
+    budgets: Mapping[str, float] | None = None,
+    max_spend_usd: float | None = None,
+    max_spend_usd_per_day: float | None = None,
+    price: Price | None = None,
+    inconclusive: Literal["stop", "pass"] = "stop",
+) -> VerificationPlan:
+    """Game assets, taken in turn from each operation; `smoke` takes one per operation, whatever `assets` says."""
+    count = min(len(operations), assets) if stage == "smoke" else assets
+    return VerificationPlan(
+        stage=stage,
+        provider=provider,
+        assets=_in_turn(operations, count),
+        budgets=budgets_for(provider, budgets),
+        first_request_allowance_seconds=allowance_for(provider, new_release=stage == "candidate"),
+        in_flight=IN_FLIGHT.get(provider, 1),
+        max_spend_usd=max_spend_usd,
+        max_spend_usd_per_day=max_spend_usd_per_day,
+        price=price or price_of(provider),
+        inconclusive=inconclusive,
+    )
+
+
+def load_plan(path: Path, *, provider: str, stage: Stage = "live") -> VerificationPlan:
+    """A user's own plan file (YAML): `assets` plus any field of the plan; what is left out gets its default."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"plan file {path}: {error.strerror}", fix="give the path of a YAML file") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"plan file {path} is not YAML: {str(error).splitlines()[0]}") from error
+    if not isinstance(content, dict) or not content.get("assets"):
+        raise ConfigError(
+            f"plan file {path} lists no assets", fix="begin it with `assets:` and one item per asset"
+        )
+    defaults = default_plan(stage=stage, provider=provider, assets=0, operations=())
+    fields = defaults.model_dump(mode="json") | content
+    try:
+        fields["budgets"] = budgets_for(provider, content.get("budgets"))
+        return VerificationPlan.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"plan file {path}: {where + ': ' if where else ''}{first['msg']}") from None
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ConfigError(f"plan file {path}: budgets: {error}") from None
+
+
+def _in_turn(operations: Sequence[Operation], count: int) -> tuple[PlannedAsset, ...]:
+    """The first `count` assets, one operation after the other; a second round over the same asset is named so."""
+    choices = {op: [asset for asset in game_assets() if asset.operation is op] for op in operations}
+    rounds = itertools.count()
+    picked: list[PlannedAsset] = []
+    while operations and len(picked) < count:
+        turn = next(rounds)
+        for operation in operations:
+            again, index = divmod(turn, len(choices[operation]))
+            asset = choices[operation][index]
+            picked.append(asset.model_copy(update={"name": f"{asset.name} {again + 1}"}) if again else asset)
+    return tuple(picked[:count])

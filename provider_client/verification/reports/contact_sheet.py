@@ -1,0 +1,67 @@
+"""The contact sheet: one HTML file that holds its pictures, for eyes to judge what no check can."""
+
+from __future__ import annotations
+
+import base64
+import io
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from PIL import Image
+
+from provider_client.verification.images import BrokenImage, open_picture
+from provider_client.verification.measurement import Outcome
+from provider_client.verification.report import AssetResult, Report, file_name
+
+LONGEST_SIDE = 768
+WORDS = {
+    Outcome.SUCCESSFUL: "Verified",
+    Outcome.INCONCLUSIVE: "Not settled",
+    Outcome.ERROR: "Could not judge",
+    Outcome.FAILED: "Failed",
+}
+
+
+def contact_sheet(report: Report) -> str:
+    """Self-contained HTML, no script. Pictures are embedded scaled down; the originals lie beside the file."""
+    template = _environment().get_template("contact_sheet.html.j2")
+    return template.render(
+        report=report, word=WORDS[report.verdict.outcome], cards=[_card(a) for a in report.assets]
+    )
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("provider_client.verification.reports", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _card(asset: AssetResult) -> dict[str, Any]:
+    return {
+        "asset": asset,
+        "problems": asset.problems,
+        "image": _thumbnail(asset.content),
+        "source": _thumbnail(asset.source, longest=192),
+        "file": f"pictures/{file_name(asset)}" if asset.content else "",
+    }
+
+
+def _thumbnail(content: bytes | None, longest: int = LONGEST_SIDE) -> str:
+    """A data URI of the picture scaled down as WebP, which keeps transparency; "" when there is nothing to show."""
+    if content is None:
+        return ""
+    try:
+        image: Image.Image = open_picture(content)
+    except BrokenImage:
+        return ""
+    image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    image.thumbnail((longest, longest), Image.Resampling.BOX)
+    buffer = io.BytesIO()
+    image.save(buffer, "WEBP", quality=82, method=2)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
