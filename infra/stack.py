@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pulumi
 import pulumi_cloudflare as cloudflare
@@ -33,11 +33,12 @@ class ImageGenerationStack(pulumi.ComponentResource):
     def __init__(self, name: str, config: StackConfig, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("switchback:infra:ImageGenerationStack", name, None, opts)
         self.config = config
-        self.opts = pulumi.ResourceOptions(parent=self, providers=self._providers())
+        self.opts = pulumi.ResourceOptions(parent=self, providers=self._explicit_providers())
         self.bucket = self._asset_bucket()
         self.endpoint = runpod_endpoint("runpod", config, self.opts)
         self.api = self._image_api()
         self.gateway_url = self._gateway_url()
+        self.subjects = {provider: self._subject(provider) for provider in config.named_providers}
         self.verifications = {provider: self._verification(provider) for provider in config.named_providers}
         self.traffic = self._traffic_split()
         if config.custom_domain:
@@ -45,7 +46,7 @@ class ImageGenerationStack(pulumi.ComponentResource):
         self.outputs = self._outputs()
         self.register_outputs(self.outputs)
 
-    def _providers(self) -> dict[str, pulumi.ProviderResource]:
+    def _explicit_providers(self) -> dict[str, pulumi.ProviderResource]:
         """Explicit ones, because a default provider is handed every key of its namespace and keeps it in state."""
         config = self.config
         child = pulumi.ResourceOptions(parent=self)
@@ -109,35 +110,42 @@ class ImageGenerationStack(pulumi.ComponentResource):
             lambda found: gateway_origin(*found)
         )
 
-    def _plan(self, stage: str, provider: str, assets: int) -> dict[str, Any]:
+    def _plan(self, stage: Literal["candidate", "live"], provider: str, assets: int) -> dict[str, Any]:
         wanted = self.config.verification
         plan = default_plan(
             stage=stage,
             provider=provider,
             assets=assets,
             operations=wanted.operations,
-            budgets=wanted.budgets,
+            budgets={str(operation): seconds for operation, seconds in wanted.budgets.items()},
             max_spend_usd=wanted.max_spend_usd,
+            max_spend_usd_per_day=wanted.max_spend_usd_per_day,
+            inconclusive=wanted.inconclusive_candidate,
         )
         return plan.model_dump(mode="json")
 
-    def _verification(self, provider: str) -> resources.Verification:
-        config = self.config
-        plan = self._plan("candidate", provider, config.verification.candidate_assets)
+    def _subject(self, provider: str) -> pulumi.Output[str]:
+        """A digest of all that a verification proves something about: when it changes, the proof is worth nothing."""
         container = self.endpoint.container_digest if self.endpoint and provider == "runpod" else ""
-        subject = pulumi.Output.all(self.api.version_ids[provider], container).apply(
-            lambda found: _digest([*found, plan, config.acknowledge_rollback])
+        plan = self._candidate_plan(provider)
+        return pulumi.Output.all(self.api.version_ids[provider], container).apply(
+            lambda found: _digest([*found, plan, self.config.acknowledge_rollback])
         )
+
+    def _candidate_plan(self, provider: str) -> dict[str, Any]:
+        return self._plan("candidate", provider, self.config.verification.candidate_assets)
+
+    def _verification(self, provider: str) -> resources.Verification:
         return resources.Verification(
             f"verify-{provider}",
             stage="candidate",
             provider=provider,
             version_id=self.api.version_ids[provider],
             worker_name=self.api.worker_name,
-            account_id=config.account_id,
+            account_id=self.config.account_id,
             target_url=self.api.preview_urls[provider],
-            plan=plan,
-            subject=subject,
+            plan=self._candidate_plan(provider),
+            subject=self.subjects[provider],
             opts=self.opts,
         )
 
@@ -148,7 +156,6 @@ class ImageGenerationStack(pulumi.ComponentResource):
         if config.candidate_provider:
             shares[config.candidate_provider] = config.candidate_percent
         assets = config.verification.live_assets
-        subjects = [verification.subject for verification in self.verifications.values()]
         return resources.TrafficSplit(
             "traffic",
             account_id=config.account_id,
@@ -160,7 +167,7 @@ class ImageGenerationStack(pulumi.ComponentResource):
             ],
             live_plan=self._plan("live", live, assets) if assets and config.verification.required else None,
             acknowledge_rollback=config.acknowledge_rollback,
-            verification=pulumi.Output.all(*subjects).apply(_digest),
+            verification=pulumi.Output.all(*self.subjects.values()).apply(_digest),
             opts=pulumi.ResourceOptions.merge(
                 self.opts, pulumi.ResourceOptions(depends_on=list(self.verifications.values()))
             ),

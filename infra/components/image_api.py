@@ -47,7 +47,7 @@ class ImageApi(pulumi.ComponentResource):
         )
         self.worker_name = self.worker.name
         versions = {
-            provider: self._version(f"{name}-{provider}", provider, bindings, args, child)
+            provider: self._declare_version(f"{name}-{provider}", provider, bindings, args, child)
             for provider, bindings in args.bindings.items()
         }
         self.version_ids = {provider: version.id for provider, version in versions.items()}
@@ -56,7 +56,7 @@ class ImageApi(pulumi.ComponentResource):
         }
         self.register_outputs({"workerName": self.worker_name, "versions": self.version_ids})
 
-    def _version(
+    def _declare_version(
         self,
         name: str,
         provider: str,

@@ -26,7 +26,7 @@ def runpod_endpoint(name: str, config: StackConfig, opts: pulumi.ResourceOptions
 def _managed(name: str, config: StackConfig, runpod: RunPod, opts: pulumi.ResourceOptions) -> RunPodEndpoint:
     return RunPodEndpoint(
         name,
-        endpoint_name=config.resolved_worker_name,
+        name=config.resolved_worker_name,
         image=runpod.image,
         env={key: pulumi.Output.secret(value) for key, value in runpod.env.items()},
         workers_min=config.runpod_workers_min,

@@ -59,8 +59,10 @@ class RunPod(Section):
     registry: str | None = Field(None, description="id of the registry credentials for a private image")
 
 
-class ScenarioModels(Section):
-    """Model ids by operation, as Scenario lists them."""
+class ScenarioModels(BaseModel):
+    """Model ids by operation, as Scenario lists them; the keys are the operations' own names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     txt2img: str = "model_bfl-flux-2-dev"
     img2img: str = "model_bfl-flux-2-dev"
@@ -99,8 +101,6 @@ class Verification(Section):
     candidate_assets: int = Field(4, ge=1, le=64, description="assets generated before traffic moves")
     live_assets: int = Field(12, ge=0, le=64, description="assets generated after it moved; 0 = none")
     operations: tuple[Operation, ...] = Field((Operation.TXT2IMG,), min_length=1, description="operations tried")
-    width: int = Field(1024, ge=64, le=2048, description="width asked for, in pixels")
-    height: int = Field(1024, ge=64, le=2048, description="height asked for, in pixels")
     budgets: dict[Operation, float] = Field({}, description="seconds per operation; default: the plan's p95")
     max_spend_usd: float | None = Field(None, gt=0, description="cap per run")
     max_spend_usd_per_day: float | None = Field(None, gt=0, description="cap per day")
