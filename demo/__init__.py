@@ -1,0 +1,1 @@
+"""The story of a switch, told on the emulator with the real engine: `make demo`."""
