@@ -1,0 +1,102 @@
+"""RunPod as one request of the engine sees it: the API, the catalog (asked once), warnings for a preview."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import TypeVar
+
+from infra.resource_provider.controller import Properties, Session
+from provider_client.errors import SwitchbackError
+from provider_client.gpu_catalog import GpuCatalog, Price, packaged_catalog
+from provider_client.runpod_management import RunPodManagementApi
+
+LOOK_UP_SECONDS = 5.0  # look-ups of a preview: a RunPod that is down must not hold up a return to Scenario
+DEFAULT_WORKER_QUOTA = 5  # over all endpoints; more with a higher balance (RunPod's docs, 2026-06)
+DEFAULT_SPEND_LIMIT_USD_PER_HOUR = 80.0
+
+Answer = TypeVar("Answer")
+
+
+class RunPodAccount:
+    """`api` is for the work itself, and raises; everything else here is a look-up, which warns when it fails."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    @cached_property
+    def api(self) -> RunPodManagementApi:
+        return self._connect()
+
+    @cached_property
+    def look_up(self) -> RunPodManagementApi:
+        return self._connect(deadline_seconds=LOOK_UP_SECONDS)
+
+    @cached_property
+    def catalog(self) -> GpuCatalog:
+        """RunPod's catalog as of now, or the packaged one when it cannot be had."""
+        live = self.ask(lambda: self.look_up.gpu_catalog())
+        return live if live and live.gpus else packaged_catalog()
+
+    def ask(self, question: Callable[[], Answer]) -> Answer | None:
+        try:
+            return question()
+        except SwitchbackError as error:
+            self._session.log.warning(f"not looked up at RunPod: {error.message}")
+            return None
+
+    def warn_of_limits(self, settings: Properties) -> None:
+        """Stock, quota, spend limit. RunPod tells neither of the last two: its documented defaults are taken."""
+        endpoints = self.ask(lambda: self.look_up.endpoints())
+        if endpoints is None:
+            return
+        others = sum(
+            int((e.get("workers") or {}).get("max") or 0) for e in endpoints if e.get("name") != settings["name"]
+        )
+        price = self.catalog.price(settings["gpuTypes"], settings["gpuCount"])
+        for warning in limit_warnings(settings, others, price):
+            self._session.log.warning(warning)
+        stock = self.ask(lambda: self.look_up.gpu_availability(settings["gpuCount"])) or {}
+        if stock and all(stock.get(name) == "NONE" for name in settings["gpuTypes"]):
+            types = ", ".join(settings["gpuTypes"])
+            self._session.log.warning(f"RunPod has none of {types} in stock now: workers may not start")
+
+    def say_cost(self, settings: Properties) -> None:
+        price = self.catalog.price(settings["gpuTypes"], settings["gpuCount"])
+        self._session.log.info(cost_in_words(settings["workersMin"], price))
+
+    def _connect(self, deadline_seconds: float = 30.0) -> RunPodManagementApi:
+        return RunPodManagementApi(
+            self._session.config.runpod_api_key,
+            http=self._session.http,
+            clock=self._session.interruptible(self._session.wall),
+            base_url=self._session.config.runpod_management_url or None,
+            deadline_seconds=deadline_seconds,
+        )
+
+
+def limit_warnings(settings: Properties, others_max: int, price: Price | None) -> list[str]:
+    """What the account may refuse, from documented defaults; the account's own limits may be higher."""
+    found = []
+    total = others_max + settings["workersMax"]
+    if total > DEFAULT_WORKER_QUOTA:
+        found.append(
+            f"all endpoints together may run {total} workers; RunPod's quota is {DEFAULT_WORKER_QUOTA} "
+            "unless your balance raised it, and it refuses what is above"
+        )
+    hourly = price.per_second_usd * 3600 * settings["workersMax"] if price else 0.0
+    if hourly > DEFAULT_SPEND_LIMIT_USD_PER_HOUR:
+        limit = f"${DEFAULT_SPEND_LIMIT_USD_PER_HOUR:.0f} an hour"
+        found.append(
+            f"all workers of this endpoint together cost ${hourly:.2f} an hour; RunPod's limit is {limit}"
+        )
+    return found
+
+
+def cost_in_words(workers_min: int, price: Price | None) -> str:
+    """One line for a preview: what is paid without a single request, and per second of work."""
+    if price is None:
+        return "cost not known: RunPod's catalog has no price for this GPU"
+    always_on = f"{workers_min} worker{'s' if workers_min > 1 else ''} always on: "
+    idle = f"{always_on}${price.per_day_usd * workers_min:.2f} a day" if workers_min else "idle: $0.00 a day"
+    return f"{idle}; a working worker: ${price.per_second_usd:.5f} a second ({price.source})"

@@ -1,0 +1,91 @@
+"""What RunPodEndpoint changes, and what it says about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+from runpod_stub import WISH, Create, RunPodStub
+
+from infra.resource_provider.controller import Session
+from infra.resource_provider.runpod_endpoint import RunPodEndpointController
+from provider_client.errors import ApiError
+from provider_client.runpod_settings import INPUTS_DIGEST, MARKER
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "rolls"),
+    [
+        ({"image": "example/comfyui:2"}, "image", True),
+        ({"env": {"MODEL": "flux"}}, "env", True),
+        ({"args": "--lowvram"}, "args", True),
+        ({"diskGb": 60}, "disk", True),
+        ({"registry": "reg1"}, "registry", True),
+        ({"gpuTypes": ["NVIDIA L40", "NVIDIA L40S"]}, "gpu", True),
+        ({"gpuCount": 2}, "gpu", True),
+        ({"flashBoot": "OFF"}, "flashboot", True),
+        ({"name": "squires"}, "name", False),
+        ({"workersMin": 1}, "workers", False),
+        ({"workersMax": 4}, "workers", False),
+        ({"idleTimeoutSeconds": 60}, "workers", False),
+        ({"scaling": {"type": "QUEUE_DELAY", "value": 9}}, "scaling", False),
+        ({"executionTimeoutSeconds": 300}, "timeout", False),
+        ({"dataCenters": ["EU-RO-1"]}, "dataCenterIds", False),
+        ({"networkVolumes": ["vol1"]}, "networkVolumes", False),
+    ],
+)
+def test_update_sends_only_what_changed_and_says_whether_workers_roll(
+    create: Create,
+    controller: RunPodEndpointController,
+    session: Session,
+    runpod: RunPodStub,
+    log: Any,
+    change: dict[str, Any],
+    field: str,
+    rolls: bool,
+) -> None:
+    endpoint_id, outputs = create()
+    wish = {**WISH, **change}
+    assert controller.diff(session, endpoint_id, outputs, wish).changed == tuple(change)
+    controller.update(session, endpoint_id, outputs, wish, preview=True)
+    assert len(runpod.mutations) == 1, "a preview writes nothing"
+    assert any(("workers will roll" if rolls else "no worker is replaced") in line for line in log.infos)
+    outputs = controller.update(session, endpoint_id, outputs, wish, preview=False)
+    method, _, body = runpod.mutations[-1]
+    sent = set(body) - ({"workers"} if field == "scaling" else set())
+    assert (method, sent) == ("PATCH", {field})
+    assert not controller.diff(session, endpoint_id, outputs, wish).changed
+
+
+def test_an_env_update_keeps_the_marker(
+    create: Create, controller: RunPodEndpointController, session: Session, runpod: RunPodStub
+) -> None:
+    endpoint_id, outputs = create()
+    before = runpod.endpoints[endpoint_id]["env"]
+    controller.update(session, endpoint_id, outputs, {**WISH, "env": {"A": "b"}}, preview=False)
+    after = runpod.endpoints[endpoint_id]["env"]
+    assert after == {"A": "b", MARKER: before[MARKER], INPUTS_DIGEST: before[INPUTS_DIGEST]}
+
+
+def test_a_runpod_outage_does_not_stop_the_return_to_another_provider(
+    create: Create, controller: RunPodEndpointController, session: Session, runpod: RunPodStub, log: Any
+) -> None:
+    endpoint_id, outputs = create(workersMin=1)
+    runpod.intercept = lambda _request: httpx.Response(503)
+    asleep = {**WISH, "workersMin": 0}
+    kept = controller.update(session, endpoint_id, outputs, asleep, preview=False)
+    assert kept["workersMin"] == 1, "the next up must see that it is still to do"
+    assert any("$45.79 a day" in line for line in log.warnings)
+    with pytest.raises(ApiError):
+        controller.update(session, endpoint_id, outputs, {**asleep, "image": "example/comfyui:2"}, preview=False)
+
+
+def test_delete_accepts_that_it_is_gone(
+    create: Create, controller: RunPodEndpointController, session: Session, runpod: RunPodStub, log: Any
+) -> None:
+    endpoint_id, outputs = create()
+    controller.delete(session, endpoint_id, outputs)
+    controller.delete(session, endpoint_id, outputs)
+    assert not runpod.endpoints
+    assert any("gone already" in line for line in log.infos)
