@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import base64
 import json
-import random
 import re
 import threading
 import uuid
@@ -13,51 +11,20 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
+from provider_client.cli.asset_plan import PlannedAsset, read_plan, request_for, validated
 from provider_client.cli.context import Context
 from provider_client.clock import Clock, provider_clock
 from provider_client.errors import ApiError, ConfigError, ExitCode, SwitchbackError
 from provider_client.failures import FailureKind, ProviderError, failure_of
 from provider_client.gateway import GatewayClient
-from provider_client.models import GenerationRequest, GenerationStatus, InputImage, Operation
+from provider_client.models import GenerationRequest, GenerationStatus, Operation
 from provider_client.providers import Cost, ProviderSpec, find_provider
 from provider_client.providers.base import DEFAULT_DEADLINE_SECONDS
-from provider_client.providers.images import EXTENSIONS, NotAnImage, decode_picture
+from provider_client.providers.images import EXTENSIONS
 
-LARGEST_SEED = 2**31 - 1
-
-
-class PlannedAsset(BaseModel):
-    """One entry of a plan file. `image` is a path, relative to the plan."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str | None = None
-    operation: Operation = Operation.TXT2IMG
-    prompt: str | None = None
-    negative_prompt: str | None = None
-    image: Path | None = None
-    width: int | None = Field(None, ge=16, le=4096)
-    height: int | None = Field(None, ge=16, le=4096)
-    seed: int | None = Field(None, ge=0, le=LARGEST_SEED)
-    strength: float | None = Field(None, ge=0, le=1)
-
-
-class Plan(BaseModel):
-    """A set of assets; a plain list is taken as one too."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    assets: tuple[PlannedAsset, ...] = Field(min_length=1)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_list(cls, value: object) -> object:
-        return {"assets": value} if isinstance(value, list) else value
+Make = Callable[[GenerationRequest, threading.Event], "Made"]
 
 
 @dataclass(frozen=True)
@@ -75,10 +42,6 @@ class Made:
     run_ms: float | None
     cost: Cost | None
     warnings: tuple[str, ...] = ()
-
-
-Model = TypeVar("Model", bound=BaseModel)
-Make = Callable[[GenerationRequest, threading.Event], Made]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -114,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, context: Context) -> ExitCode:
     assets = _assets(arguments)
     base = arguments.plan.parent if arguments.plan else Path()
-    requests = [_request(asset, base) for asset in assets]
+    requests = [request_for(asset, base) for asset in assets]
     make, maker = _maker(arguments, context)
     out: Path = arguments.out or context.project_dir / ".switchback" / "assets"
     out.mkdir(parents=True, exist_ok=True)
@@ -150,56 +113,7 @@ def _assets(arguments: argparse.Namespace) -> tuple[PlannedAsset, ...]:
         "seed": arguments.seed,
         "strength": arguments.strength,
     }
-    return (_validated(PlannedAsset, values, "the command line"),)
-
-
-def read_plan(path: Path) -> tuple[PlannedAsset, ...]:
-    """The assets of a YAML or JSON file; ConfigError names the entry and field that is wrong."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"the plan {path} cannot be read: {error.strerror}", fix="check the path") from None
-    except (yaml.YAMLError, UnicodeDecodeError):
-        raise ConfigError(f"the plan {path} is neither YAML nor JSON", fix="see README: generate --plan") from None
-    return _validated(Plan, content, str(path)).assets
-
-
-def _validated(model: type[Model], values: object, where: str) -> Model:
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{where}: {place}: {first['msg']}", fix="`switchback generate --help`") from None
-
-
-def _request(asset: PlannedAsset, base: Path) -> GenerationRequest:
-    image = None
-    if asset.image is not None:
-        try:
-            content = (base / asset.image).read_bytes()
-        except OSError as error:
-            raise ConfigError(
-                f"the image {asset.image} cannot be read: {error.strerror}", fix="check it"
-            ) from None
-        image = InputImage(base64=base64.b64encode(content).decode("ascii"))
-        try:
-            decode_picture(image.base64 or "")
-        except NotAnImage:
-            raise ConfigError(
-                f"{asset.image} is not a PNG, JPEG or WebP picture", fix="give another file"
-            ) from None
-    seed = random.randint(0, LARGEST_SEED) if asset.seed is None else asset.seed  # noqa: S311
-    return GenerationRequest(
-        operation=asset.operation,
-        prompt=asset.prompt,
-        negative_prompt=asset.negative_prompt,
-        image=image,
-        width=asset.width,
-        height=asset.height,
-        seed=None if asset.operation is Operation.REMOVE_BACKGROUND else seed,
-        strength=asset.strength,
-    )
+    return (validated(PlannedAsset, values, "the command line"),)
 
 
 def _maker(arguments: argparse.Namespace, context: Context) -> tuple[Make, str]:

@@ -14,8 +14,9 @@ from provider_client.rollout.history import WorkerHistory
 from provider_client.rollout.idle_cost import idle_cost
 from provider_client.rollout.messages import current_actor
 from provider_client.rollout.rollback import RollbackPlan, RollbackResult, plan_rollback, refuse_closed, roll_back
+from provider_client.rollout.status import ask_target
 from provider_client.rollout.traffic import CONFIRM_SECONDS, Split, confirm_through_health, describe
-from provider_client.rollout.way_back import TargetCheck, WayBack, check_target, gateway_url_of, health_questions
+from provider_client.rollout.way_back import TargetCheck, WayBack, gateway_url_of
 
 API_SECONDS = 10.0  # of each call: an emergency does not wait half a minute for one answer
 
@@ -93,11 +94,7 @@ def _check(
         return TargetCheck(WayBack.OPEN, "it serves all traffic already")
     if skip:
         return TargetCheck(WayBack.UNKNOWN, "not checked (--skip-target-check)")
-    target = history.version(plan.target.version_id)
-    questions = health_questions(target, history.active, history.worker, gateway_url)
-    return check_target(
-        questions, provider=plan.target.provider, version_id=target.id, token=token, http=context.http
-    )
+    return ask_target(plan, history, gateway_url, token, context.http)
 
 
 def _agreed(plan: RollbackPlan, check: TargetCheck, context: Context, *, now: bool) -> bool:

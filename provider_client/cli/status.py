@@ -1,0 +1,137 @@
+"""`switchback status`: what is declared, deployed, reported and observed, which disagree, and what comes next."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+from provider_client.cli.context import Context, add_target_arguments
+from provider_client.cli.settings import Settings
+from provider_client.errors import ExitCode, SwitchbackError
+from provider_client.rollout import remembered
+from provider_client.rollout.history import WorkerHistory
+from provider_client.rollout.observed import observed_truth
+from provider_client.rollout.phases import Declared, Observed, next_step, phase_of
+from provider_client.rollout.status import (
+    RouteBack,
+    Truth,
+    declared_from,
+    declared_truth,
+    deployed_truth,
+    disagreements,
+    live_state,
+    reported_truth,
+    route_back,
+)
+from provider_client.rollout.way_back import TargetCheck, WayBack
+
+
+@dataclass(frozen=True)
+class _Status:
+    truths: list[Truth]
+    disagreements: list[str]
+    declared: Declared | None
+    live: Observed
+    way_back: RouteBack
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_target_arguments(parser)
+
+
+def run(arguments: argparse.Namespace, context: Context) -> ExitCode:
+    del arguments  # the target's flags are read by the settings
+    settings = context.settings()
+    status = _read(context, settings)
+    _remember(context, settings)
+    if context.json:
+        print(json.dumps(_as_json(status), indent=2))
+    else:
+        _print(context, status)
+    return ExitCode.OK
+
+
+def _read(context: Context, settings: Settings) -> _Status:
+    stack = context.find_stack()
+    declared = declared_from(context.stack_config(stack))
+    truths = [declared_truth(declared, f"config of stack {stack}" if stack else "config (no stack chosen)")]
+    live, back = Observed(()), RouteBack(None, None, TargetCheck(WayBack.UNKNOWN, "the deployment is not known"))
+    gateway_url = _or_none(lambda: settings.find("gateway_url"))
+    try:
+        history = WorkerHistory(context.cloudflare(settings), settings.worker_name)
+        live = live_state(history)
+        truths.append(deployed_truth(live))
+        if live.split:
+            back = route_back(history, gateway_url, settings.find("gateway_token") or "", context.http)
+    except SwitchbackError as error:
+        truths.append(Truth("deployed", None, error.message, "Cloudflare's active deployment"))
+    if gateway_url:
+        truths.append(reported_truth(gateway_url.rstrip("/"), context.http))
+    else:
+        truths.append(Truth("reported", None, "the gateway's address is not known (--url)", "/health"))
+    truths.append(observed_truth(context.project_dir, live.deployed_on))
+    return _Status(truths, disagreements(truths, live), declared, live, back)
+
+
+def _remember(context: Context, settings: Settings) -> None:
+    """For an emergency without the project at hand; failing to write it down is no failure of status."""
+    stack = context.find_stack()
+    if stack is None:
+        return
+    values = {name: _or_none(lambda name=name: settings.find(name)) or "" for name in remembered.KEYS}  # type: ignore[misc]
+    try:
+        remembered.save(context.environment, context.project_dir, stack, values)
+    except OSError as error:
+        context.progress(f"warning: not remembered for an emergency ({type(error).__name__})")
+
+
+def _or_none(find: Callable[[], str | None]) -> str | None:
+    try:
+        return find()
+    except SwitchbackError:
+        return None
+
+
+def _print(context: Context, status: _Status) -> None:
+    from rich.table import Table
+
+    table = Table("", "provider", "", "from", box=None, pad_edge=False)
+    for truth in status.truths:
+        table.add_row(truth.name, truth.provider or "unknown", truth.detail, truth.source)
+    say = context.console.print
+    say(table)
+    for sentence in status.disagreements:
+        say(f"disagree: {sentence}", style="bold red")
+    if not status.disagreements:
+        say("what is known agrees")
+    way, check = status.way_back, status.way_back.check
+    target = f"{way.provider} (version {way.version_id})" if way.provider else "nowhere"
+    say(f"way back: {check.state} to {target}: {check.detail}")
+    for warning in way.warnings:
+        say(f"warning: {warning}")
+    say(f"phase: {phase_of(status.declared, status.live)}")
+    say(f"next: {next_step(status.declared, status.live)}")
+
+
+def _as_json(status: _Status) -> dict[str, object]:
+    way = status.way_back
+    return {
+        "schema": 1,
+        "truths": {truth.name: {k: v for k, v in asdict(truth).items() if k != "name"} for truth in status.truths},
+        "agree": not status.disagreements,
+        "disagreements": status.disagreements,
+        "deployment_id": status.live.deployment_id,
+        "split": [asdict(share) for share in status.live.split],
+        "rolled_back": status.live.is_rollback,
+        "way_back": {
+            "state": str(way.check.state),
+            "detail": way.check.detail,
+            "provider": way.provider,
+            "version_id": way.version_id,
+            "warnings": list(way.warnings),
+        },
+        "phase": str(phase_of(status.declared, status.live)),
+        "next": next_step(status.declared, status.live),
+    }

@@ -1,0 +1,191 @@
+"""`switchback verify`: prove with real images that a provider works, before or after it gets traffic."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from provider_client.cli.context import Context, add_target_arguments
+from provider_client.cli.settings import Settings
+from provider_client.clock import SystemClock, provider_clock
+from provider_client.errors import ConfigError, ExitCode, SwitchbackError
+from provider_client.gateway import GatewayClient
+from provider_client.models import Operation
+from provider_client.rollout.history import WorkerHistory
+from provider_client.verification import (
+    Ledger,
+    Outcome,
+    Report,
+    ReportFiles,
+    Target,
+    VerificationPlan,
+    default_plan,
+    load_plan,
+    verify,
+    write_reports,
+)
+from provider_client.verification.reports.markdown import markdown
+from provider_client.verification.reports.terminal import print_report, shown
+
+EXIT_CODES = {
+    Outcome.SUCCESSFUL: ExitCode.OK,
+    Outcome.FAILED: ExitCode.VERIFICATION_FAILED,
+    Outcome.INCONCLUSIVE: ExitCode.INCONCLUSIVE,
+    Outcome.ERROR: ExitCode.RESOURCE,
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_target_arguments(parser)
+    which = parser.add_argument_group("what is verified (default: what is live)")
+    which.add_argument("--version", metavar="ID", help="this version, on its own preview address")
+    which.add_argument("--provider", help="the provider that must answer (default: who is live)")
+    how = parser.add_argument_group("how")
+    how.add_argument(
+        "--assets", type=int, metavar="N", help="how many (default: verification.liveAssets, else 12)"
+    )
+    how.add_argument(
+        "--operations", type=_operations, metavar="LIST", help=f"comma-separated: {','.join(Operation)}"
+    )
+    how.add_argument("--plan", type=Path, metavar="FILE", help="your own assets (YAML)")
+    how.add_argument("--in-flight", type=int, metavar="N", help="how many at a time, up to 64")
+    how.add_argument("--max-spend", type=float, metavar="USD", help="spend no more than this")
+    how.add_argument("--report", type=Path, metavar="DIR", help="where the report goes")
+    how.add_argument("--dry-run", action="store_true", help="print the plan and what it costs; generate nothing")
+
+
+def run(arguments: argparse.Namespace, context: Context) -> ExitCode:
+    settings = context.settings()
+    target = _target(arguments, context, settings)
+    plan = _plan(arguments, context, target.provider, "candidate" if arguments.version else "live")
+    if arguments.dry_run:
+        print(json.dumps(plan.model_dump(mode="json"), indent=2) if context.json else plan.describe())
+        return ExitCode.OK
+    target = replace(target, token=settings.gateway_token)
+    quiet = context.quiet or context.json
+    progress = Console(stderr=True, quiet=quiet, no_color=not context.color, highlight=False, soft_wrap=True)
+    with shown(progress) as show:
+        report = verify(
+            target,
+            plan,
+            http=context.http,
+            clock=provider_clock(context.environment),
+            wall=SystemClock(),
+            progress=show,
+            ledger=Ledger(context.project_dir / ".switchback" / "spending.json"),
+        )
+    files = write_reports(report, arguments.report or _report_directory(context, report))
+    _say(context, report, files)
+    return _exit_code(report)
+
+
+def _target(arguments: argparse.Namespace, context: Context, settings: Settings) -> Target:
+    """A version on its preview address; an address as given; or the live deployment with its version pinned down."""
+    if arguments.version:
+        version = WorkerHistory(context.cloudflare(settings), settings.worker_name).version(arguments.version)
+        if not version.urls:
+            raise ConfigError(
+                f"version {version.id} has no preview address",
+                fix="enable previews of the Worker, or verify the live one with --url",
+            )
+        provider = arguments.provider or version.provider
+        if not provider:
+            raise ConfigError(f"version {version.id} names no provider", fix="add --provider")
+        return Target(base_url=version.urls[0], provider=provider, version_id=version.id)
+    url = settings.gateway_url
+    if arguments.provider:
+        return Target(base_url=url, provider=arguments.provider, version_id=None)
+    deployed = None if arguments.url else _deployed(context, settings, url)
+    return deployed or Target(base_url=url, provider=_reported(context, url), version_id=None)
+
+
+def _deployed(context: Context, settings: Settings, url: str) -> Target | None:
+    """What Cloudflare says is live; None where it cannot be asked or where several versions share the traffic."""
+    if not settings.find("cloudflare_token"):
+        return None
+    try:
+        history = WorkerHistory(context.cloudflare(settings), settings.worker_name)
+        shares = history.split(history.active) if history.active else ()
+    except SwitchbackError as error:
+        context.progress(f"the live deployment is not known ({error.message}); health is believed instead")
+        return None
+    if len(shares) != 1 or shares[0].provider == "unknown":
+        return None
+    return Target(base_url=url, provider=shares[0].provider, version_id=shares[0].version_id)
+
+
+def _reported(context: Context, url: str) -> str:
+    return GatewayClient(url, "", http=context.http, clock=SystemClock()).health().provider
+
+
+def _plan(arguments: argparse.Namespace, context: Context, provider: str, stage: str) -> VerificationPlan:
+    candidate = stage == "candidate"
+    if arguments.plan:
+        plan = load_plan(arguments.plan, provider=provider, stage="candidate" if candidate else "live")
+    else:
+        config = _verification_config(context)
+        operations = arguments.operations or [Operation(op) for op in config.get("operations", ["txt2img"])]
+        configured = config.get("candidateAssets", 4) if candidate else config.get("liveAssets", 12)
+        plan = default_plan(
+            stage="candidate" if candidate else "live",
+            provider=provider,
+            assets=configured if arguments.assets is None else arguments.assets,
+            operations=operations,
+            budgets=config.get("budgets"),
+            max_spend_usd=config.get("maxSpendUsd"),
+            max_spend_usd_per_day=config.get("maxSpendUsdPerDay"),
+        )
+    changes: dict[str, Any] = {}
+    if arguments.max_spend is not None:
+        changes["max_spend_usd"] = arguments.max_spend
+    if arguments.in_flight is not None:
+        changes["in_flight"] = min(64, max(1, arguments.in_flight))
+    return plan.model_copy(update=changes)
+
+
+def _verification_config(context: Context) -> Mapping[str, Any]:
+    stack = context.find_stack(ask_pulumi=False)
+    section = context.stack_config(stack).get("verification") if stack else None
+    return section if isinstance(section, Mapping) else {}
+
+
+def _report_directory(context: Context, report: Report) -> Path:
+    time = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    name = f"{time}-{report.plan.stage}-{report.target.provider}"
+    return context.project_dir / ".switchback" / "reports" / name
+
+
+def _say(context: Context, report: Report, files: ReportFiles) -> None:
+    summary = context.environment.get("GITHUB_STEP_SUMMARY")
+    if summary:
+        with Path(summary).open("a", encoding="utf-8") as file:
+            file.write(markdown(report) + "\n")
+    if context.json:
+        print(json.dumps({**report.to_json(), "report": str(files.html)}, indent=2))
+    else:
+        print_report(context.console, report, str(files.html))
+
+
+def _exit_code(report: Report) -> ExitCode:
+    if report.cancelled:
+        return ExitCode.CANCELLED
+    refused = any(
+        measurement.outcome is Outcome.ERROR and measurement.kind == "AUTH"
+        for asset in report.assets
+        for measurement in asset.measurements
+    )
+    return ExitCode.AUTH if refused else EXIT_CODES[report.verdict.outcome]
+
+
+def _operations(text: str) -> list[Operation]:
+    try:
+        return [Operation(word.strip()) for word in text.split(",")]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{error}; choose from {', '.join(Operation)}") from None
