@@ -11,10 +11,12 @@ from provider_client.errors import (
     Cancelled,
     DeadlineExceeded,
     SwitchbackError,
-    UnreachableError,
 )
+from provider_client.failure_signals import Signal
+from provider_client.failures import FailureKind, classify, failure_of
 from provider_client.gateway import Answer, DownloadedAsset
 from provider_client.models import Asset, Generation, GenerationError, GenerationStatus, Health
+from provider_client.redaction import redact
 from provider_client.verification.budget import GROSS_FACTOR
 from provider_client.verification.images import BrokenImage, Picture, correlation, hash_distance, inspect
 from provider_client.verification.measurement import Measurement, Outcome, passed
@@ -136,7 +138,7 @@ def check_answers(answers: Sequence[Answer], version_id: str | None) -> tuple[Me
 def check_generation(generation: Generation, plan: VerificationPlan) -> list[Measurement]:
     """Did it generate, and did the expected provider do it?"""
     if generation.status is not GenerationStatus.SUCCEEDED:
-        return [check_error(generation.error, generation.status)]
+        return [check_error(generation.error, generation.status, generation.provider)]
     if not generation.assets:
         return [failed("generates", "no asset", "1 asset", "succeeded without a picture")]
     measurements = [passed("generates", "1 asset", "1 asset")]
@@ -147,48 +149,46 @@ def check_generation(generation: Generation, plan: VerificationPlan) -> list[Mea
     return measurements
 
 
-def check_error(error: GenerationError | None, status: str) -> Measurement:
+def check_error(error: GenerationError | None, status: str, provider: str) -> Measurement:
+    """A generation that the gateway reports as failed: the provider's failure, classified by the gateway."""
     if error is None:
         return failed("generates", status, "succeeded", "no reason was given", systematic=False)
-    return Measurement(
-        check="generates",
-        outcome=Outcome.FAILED,
-        measured=error.kind,
-        limit="succeeded",
-        message=error.message,
-        kind=error.kind,
-        mitigation=error.mitigation,
-        systematic=error.kind in SYSTEMATIC_KINDS,
-    )
+    mitigation = error.mitigation or failure_of(_kind(error.kind), error.message, provider=provider).mitigation
+    return _not_generated(error.kind, redact(error.message), mitigation)
 
 
-def check_exception(error: SwitchbackError) -> Measurement:
+def check_exception(error: SwitchbackError, provider: str) -> Measurement:
     """A call that did not come back with a generation. Our own token refused is our trouble, not the provider's."""
-    kind, outcome, mitigation = "UNKNOWN", Outcome.FAILED, error.fix
+    if isinstance(error, Cancelled):
+        return _not_generated("CANCELLED", error.message, "", outcome=Outcome.ERROR)
     if isinstance(error, AuthError):
-        kind, outcome = "AUTH", Outcome.ERROR
-        mitigation = "set SWITCHBACK_GATEWAY_TOKEN to one of the stack's gatewayTokens"
-    elif isinstance(error, Cancelled):
-        kind, outcome = "CANCELLED", Outcome.ERROR
+        failure = classify(error, provider="gateway")
+        return _not_generated(failure.kind, failure.message, failure.mitigation, outcome=Outcome.ERROR)
+    if isinstance(error, ApiError) and error.code in FailureKind.__members__:
+        failure = failure_of(FailureKind(error.code), error.message, provider=provider)
     elif isinstance(error, DeadlineExceeded):
-        kind = "COLD_START" if "queue" in error.message else "TIMEOUT"
-        mitigation = "look at the provider's workers and queue: switchback status"
-    elif isinstance(error, UnreachableError):
-        kind = "UNAVAILABLE"
-    elif isinstance(error, ApiError):
-        kind = error.code or (
-            "RATE_LIMITED" if error.status == 429 else "UNAVAILABLE" if error.status >= 500 else kind
-        )
+        state = "queued" if "queue" in error.message else "running"
+        failure = classify(Signal(provider, None, f"deadline:{state}", error.message), provider=provider)
+    else:
+        failure = classify(error, provider="gateway")
+    return _not_generated(failure.kind, failure.message, error.fix or failure.mitigation)
+
+
+def _not_generated(kind: str, message: str, mitigation: str, outcome: Outcome = Outcome.FAILED) -> Measurement:
     return Measurement(
         check="generates",
         outcome=outcome,
         measured=kind,
         limit="succeeded",
-        message=error.message,
+        message=message,
         kind=kind,
         mitigation=mitigation,
         systematic=kind in SYSTEMATIC_KINDS,
     )
+
+
+def _kind(name: str) -> FailureKind:
+    return FailureKind(name) if name in FailureKind.__members__ else FailureKind.UNKNOWN
 
 
 def check_time(seconds: float, budget: float, allowance: float, *, cold: bool) -> Measurement:

@@ -76,7 +76,12 @@ class AssetMaker:
         ran = isinstance(error, DeadlineExceeded | Cancelled)
         cost = self.plan.price.of(seconds if ran else 0.0)
         measured_seconds = None if isinstance(error, Cancelled) else seconds
-        return replace(result, seconds=measured_seconds, cost_usd=cost, measurements=(check_exception(error),))
+        return replace(
+            result,
+            seconds=measured_seconds,
+            cost_usd=cost,
+            measurements=(check_exception(error, self.target.provider),),
+        )
 
     def _look(self, result: AssetResult, generation: Generation, drawing: bytes | None) -> AssetResult:
         asset, began = generation.assets[0], self.clock.now()

@@ -91,7 +91,9 @@ class VerificationPlan(BaseModel):
         known = [cost for cost in costs if cost is not None]
         if len(known) < len(costs):
             return None
-        start = (self.price.per_second_usd or 0.0) * self.first_request_allowance_seconds if costs else 0.0
+        # Pulling a new release's container is not billed: a start is at most a cold one.
+        billed = min(self.first_request_allowance_seconds, allowance_for(self.provider, new_release=False))
+        start = (self.price.per_second_usd or 0.0) * billed if costs else 0.0
         return sum(known) + start
 
     def describe(self) -> str:
