@@ -12,12 +12,14 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from emulator.object_store import ObjectStore
+
 ACCOUNT_ID = "0123456789abcdef0123456789abcdef"
 REQUEST_LOG_LENGTH = 20_000
 
 
 class SimulatedClock:
-    """Time that runs `speed` times as fast as the wall's, and can be moved on by hand. Belongs to one event loop."""
+    """Time that runs `speed` times as fast as the wall's and can be moved on by hand; for one event loop."""
 
     def __init__(self, speed: float = 1.0) -> None:
         self._speed = speed
@@ -196,6 +198,7 @@ class World:
     """Given to every service when it is constructed."""
 
     clock: SimulatedClock
+    objects: ObjectStore
     seed: int = 0
     base_url: str = ""  # set once listening
     port: int = 0

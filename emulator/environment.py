@@ -1,0 +1,73 @@
+"""The environment in which a command meets the emulated world instead of the real one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from emulator.world import ACCOUNT_ID
+
+PLUGIN = "pulumi-resource-cloudflare"
+STAND_IN_DIRECTORY = Path(__file__).parent / "cloudflare_plugin" / "bin"
+DUMMY_CREDENTIALS = {
+    # 40 to 80 of [0-9A-Za-z_-]: the official plugin checks the form when it comes from stack config
+    "CLOUDFLARE_API_TOKEN": "emulator-dummy-cloudflare-api-token-0123456789",
+    "SCENARIO_API_KEY": "emulator-dummy-scenario-key",
+    "SCENARIO_SECRET_API_KEY": "emulator-dummy-scenario-secret",
+    "RUNPOD_API_KEY": "emulator-dummy-runpod-key",
+    "SWITCHBACK_GATEWAY_TOKEN": "emulator-dummy-gateway-token",
+}
+DUMMY_S3_CREDENTIALS = {"AWS_ACCESS_KEY_ID": "emulator", "AWS_SECRET_ACCESS_KEY": "emulator-dummy-secret"}
+
+
+@dataclass(frozen=True)
+class CloudflarePlugin:
+    """Which Cloudflare resource plugin the Pulumi engine will find."""
+
+    official: bool
+    place: str
+
+    def __str__(self) -> str:
+        return f"official ({self.place})" if self.official else "stand-in"
+
+
+def find_cloudflare_plugin(environment: Mapping[str, str] = os.environ) -> CloudflarePlugin:
+    """The official plugin when it is installed, on PATH or in Pulumi's folder; else our stand-in."""
+    for entry in environment.get("PATH", "").split(os.pathsep):
+        candidate = Path(entry) / PLUGIN
+        if entry and candidate.resolve().parent != STAND_IN_DIRECTORY.resolve() and os.access(candidate, os.X_OK):
+            return CloudflarePlugin(official=True, place="PATH")
+    home = Path(environment.get("PULUMI_HOME") or Path.home() / ".pulumi")
+    installed = sorted(path.name for path in home.glob("plugins/resource-cloudflare-v*") if path.is_dir())
+    if installed:
+        return CloudflarePlugin(official=True, place=installed[-1])
+    return CloudflarePlugin(official=False, place=str(STAND_IN_DIRECTORY))
+
+
+def emulated_environment(
+    base_url: str, s3_endpoint: str, speed: float, state_dir: Path, plugin: CloudflarePlugin
+) -> dict[str, str]:
+    """What to set so that every client speaks to the emulator, with credentials that open nothing."""
+    environment = {
+        "CLOUDFLARE_BASE_URL": f"{base_url}/client/v4",
+        "CLOUDFLARE_ACCOUNT_ID": ACCOUNT_ID,
+        "RUNPOD_REST_API_URL": f"{base_url}/runpod/v2",
+        "RUNPOD_ENDPOINT_BASE_URL": f"{base_url}/runpod-jobs/v2",
+        "SCENARIO_BASE_URL": f"{base_url}/scenario/v1",
+        "COMFYUI_ENDPOINT": f"{base_url}/comfyui",
+        "R2_S3_ENDPOINT": s3_endpoint,
+        "SWITCHBACK_EMULATOR_URL": base_url,
+        "SWITCHBACK_CLOCK_SPEED": f"{speed:g}",
+        "PULUMI_BACKEND_URL": f"file://{state_dir / 'pulumi'}",
+        "PULUMI_CONFIG_PASSPHRASE": "emulator",
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "PULUMI_DISABLE_REGISTRY_RESOLVE": "true",
+        **DUMMY_CREDENTIALS,
+        **DUMMY_S3_CREDENTIALS,
+    }
+    if not plugin.official:
+        environment["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] = "true"
+        environment["PATH"] = os.pathsep.join([str(STAND_IN_DIRECTORY), os.environ.get("PATH", "")])
+    return environment
