@@ -77,6 +77,7 @@ class ImageGenerationStack(pulumi.ComponentResource):
             zone_id=config.zone_id,
             cors_origins=config.asset_cors_origins,
             retention_days=config.asset_retention_days,
+            force_destroy=config.asset_bucket_force_destroy,
             protect=config.bucket_is_protected,
         )
         return AssetBucket("assets", args, self.opts)

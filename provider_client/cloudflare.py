@@ -1,7 +1,7 @@
-"""Cloudflare's API v4, as far as moving traffic between versions of one Worker needs it.
+"""Cloudflare's API v4, as far as moving traffic between versions of one Worker and emptying its bucket need it.
 
-Only `deploy` changes anything. A call is tried again when that is harmless: reads always, `deploy` only
-after a 429, which says that nothing was done. Every wait ends with the call's deadline.
+Only `deploy` and `delete_object` change anything. A call is tried again when that is harmless: reads always, the
+others only after a 429, which says that nothing was done. Every wait ends with the call's deadline.
 Paths and shapes: developers.cloudflare.com/api, workers/scripts deployments and versions; the answers of the
 older (`metadata`, `resources`) and the newer versions API are both understood.
 """
@@ -145,6 +145,24 @@ class CloudflareApi:
         """The account's name under workers.dev."""
         return str(self._call("GET", "workers/subdomain").get("subdomain") or "")
 
+    def object_keys(self, bucket: str) -> list[str]:
+        """Keys of up to 1,000 objects of an R2 bucket; empty when there is no such bucket.
+
+        Source: Cloudflare's API reference, R2 objects; the form of a listing is that of public clients of it.
+        """
+        try:
+            found = self._call("GET", f"r2/buckets/{quote(bucket)}/objects", params={"per_page": "1000"})
+        except NotFoundError:
+            return []
+        return [str(item["key"]) for item in found.get("items") or ()]
+
+    def delete_object(self, bucket: str, key: str) -> None:
+        """Delete one object; one that is gone already is no error."""
+        try:
+            self._call("DELETE", f"r2/buckets/{quote(bucket)}/objects/{quote(key, safe='')}")
+        except NotFoundError:
+            return
+
     def _call(
         self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: object | None = None
     ) -> Mapping[str, Any]:
@@ -193,6 +211,8 @@ def _result(response: httpx.Response) -> Mapping[str, Any] | None:
     if not response.is_success or not isinstance(envelope, dict) or envelope.get("success") is not True:
         return None
     result = envelope.get("result")
+    if isinstance(result, list):
+        return {"items": result}
     return result if isinstance(result, dict) else {}
 
 

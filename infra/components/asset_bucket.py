@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_cloudflare as cloudflare
 
+from infra.resource_provider.resources import BucketContents
+
 SECONDS_PER_DAY = 86_400
 VERIFICATION_PREFIX = "_verification/"
 VERIFICATION_RETENTION_DAYS = 7
@@ -28,6 +30,7 @@ class AssetBucketArgs:
     zone_id: str | None
     cors_origins: tuple[str, ...]
     retention_days: int
+    force_destroy: bool
     protect: bool
 
 
@@ -45,6 +48,14 @@ class AssetBucket(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(protect=args.protect)),
         )
         self.name = self.bucket.name
+        # Cloudflare refuses to delete a bucket that is not empty, after 3.5 minutes of retries by its plugin
+        BucketContents(
+            f"{name}-contents",
+            account_id=args.account_id,
+            bucket_name=self.name,
+            force_destroy=args.force_destroy,
+            opts=child,
+        )
         self._allow_browsers(name, args, child)
         self._expire(name, args, child)
         self.base_url = self._publish(name, args, child)

@@ -235,3 +235,19 @@ class TrafficSplit(_Resource):
     @property
     def report_path(self) -> pulumi.Output[str]:
         return self._output("reportPath")
+
+
+class BucketContents(_Resource):
+    """What lies in an R2 bucket, as far as `pulumi destroy` is concerned: emptied, or in the way."""
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        account_id: pulumi.Input[str],
+        bucket_name: pulumi.Input[str],
+        force_destroy: pulumi.Input[bool],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        inputs = {"accountId": account_id, "bucketName": bucket_name, "forceDestroy": force_destroy}
+        super().__init__(f"{PACKAGE}:index:BucketContents", resource_name, inputs, opts)

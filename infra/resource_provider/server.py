@@ -27,6 +27,7 @@ from pulumi.provider.experimental.server import ProviderServicer
 from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc, status_pb2
 
+from infra.resource_provider.bucket_contents import BucketContentsController
 from infra.resource_provider.controller import (
     Controller,
     CreatedButUnhealthy,
@@ -54,6 +55,7 @@ def controllers() -> dict[str, Controller]:
         f"{PACKAGE}:index:RunPodEndpoint": RunPodEndpointController(),
         f"{PACKAGE}:index:Verification": VerificationController(),
         f"{PACKAGE}:index:TrafficSplit": TrafficSplitController(),
+        f"{PACKAGE}:index:BucketContents": BucketContentsController(),
     }
 
 
