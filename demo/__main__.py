@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 
 from demo.project import ROOT, Project
@@ -17,8 +18,9 @@ def main() -> int:
         print("demo: no emulator here. Run `make demo`, or `python -m emulator run -- python -m demo`.")
         return 2
     directory = ROOT / ".switchback" / "demo"
-    story = Story(Project(directory, STACK, {}), Screen(), keep=bool(os.environ.get("KEEP")))
-    return story.tell()
+    shutil.rmtree(directory, ignore_errors=True)
+    screen = Screen(clock_speed=float(os.environ.get("SWITCHBACK_CLOCK_SPEED", "1")))
+    return Story(Project(directory, STACK, {}), screen, keep=bool(os.environ.get("KEEP"))).tell()
 
 
 if __name__ == "__main__":

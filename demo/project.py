@@ -34,7 +34,8 @@ class Project:
     def __init__(self, directory: Path, stack: str, environment: Mapping[str, str]) -> None:
         self.directory = directory
         self.stack = stack
-        self.environment = {**os.environ, **environment, "PULUMI_STACK": stack, "SWITCHBACK_STACK": stack}
+        own = {"PULUMI_STACK": stack, "SWITCHBACK_STACK": stack, "SWITCHBACK_PROJECT_DIR": str(directory)}
+        self.environment = {**os.environ, **environment, **own}
 
     @property
     def stack_file(self) -> Path:

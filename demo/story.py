@@ -33,10 +33,10 @@ class Story:
             self.reconcile,
         ):
             chapter()
-        page = write_page(self.project.directory)
         if self.keep:
             self._leave_open()
         self.destroy()
+        page = write_page(self.project.directory, self.screen.times, self.screen.clock_speed)
         self.screen.chapter("The end")
         self.screen.table_of_times()
         self.screen.say(f"The pictures: {page}")
