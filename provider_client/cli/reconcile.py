@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import subprocess
-import sys
 
 from provider_client.cli import project
 from provider_client.cli.context import Context, add_target_arguments
@@ -15,6 +14,7 @@ from provider_client.rollout.reconcile import ReconcilePlan, git_note, plan_reco
 from provider_client.rollout.status import declared_from, live_state
 
 GIT_SECONDS = 10.0
+STDERR = 2  # stdout is for our own answer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace, context: Context) -> ExitCode:
 def _apply(plan: ReconcilePlan, context: Context) -> None:
     for words in plan.config:
         context.pulumi.ask(*words)
-    code = context.pulumi.run([*plan.up, "--non-interactive"], stdout=sys.stderr.fileno())
+    code = context.pulumi.run([*plan.up, "--non-interactive"], stdout=STDERR)
     if code == ExitCode.OK:
         return
     error = SwitchbackError(
