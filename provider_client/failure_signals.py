@@ -132,13 +132,13 @@ def _visible(page: str) -> str:
 def _read_body(body: Body, words: Words) -> None:
     for entry in _history_entries(body):
         _read_history(entry, words)
-    job = body.get("job")
-    if isinstance(job, Mapping):
-        _read_job(job, words)
-        return
-    _read_job(body, words)
-    _read_frame(body, words)
-    _read_node_errors(body.get("node_errors"), words)
+    if isinstance(body.get("job"), Mapping):
+        _read_job(body["job"], words)
+    elif isinstance(body.get("data"), Mapping):
+        _read_frame(body, words)
+    else:
+        _read_job(body, words)
+        _read_node_errors(body.get("node_errors"), words)
 
 
 def _read_job(job: Body, words: Words) -> None:

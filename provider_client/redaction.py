@@ -11,7 +11,7 @@ SHORTEST_SECRET = 4  # shorter values would blot out ordinary words
 _SHAPES = tuple(
     (re.compile(pattern, re.IGNORECASE), replacement)
     for pattern, replacement in (
-        (r"\b(bearer|basic)\s+[\w.~+/=-]{6,}", rf"\1 {REDACTED}"),
+        (r"\b(bearer|basic)\s+[\w.~+/=-]{12,}", rf"\1 {REDACTED}"),
         (r"(://)[^/\s:@]+:[^/\s@]+@", rf"\1{REDACTED}@"),
         (r"\b(rpa|sk|api|key)_[A-Za-z0-9]{16,}", REDACTED),
         (

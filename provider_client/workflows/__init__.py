@@ -33,8 +33,9 @@ class WorkflowOptions(BaseModel):
 
     checkpoint: str = "sd_xl_base_1.0.safetensors"
     background_removal_model: str = Field("birefnet.safetensors", alias="backgroundRemovalModel")
-    steps: int = Field(30, ge=1, le=200)
-    batch_size: int = Field(1, alias="batchSize", ge=1, le=16)
+    steps: int = Field(20, ge=1, le=150)
+    batch_size: int = Field(1, alias="batchSize", ge=1, le=8)
+    precision: str = "default"  # for graphs with a UNETLoader; a checkpoint carries its own precision
 
     def parameters(self) -> dict[str, object]:
         return self.model_dump()
