@@ -164,7 +164,9 @@ class SwitchbackProvider(api.Provider):
     async def cancel(self) -> None:
         self._cancelled.set()
 
-    def _controller(self, type_token: str) -> Controller:
+    def _controller(self, qualified_type: str) -> Controller:
+        """By the type as an URN has it: the parents' types come first, each followed by `$`."""
+        type_token = qualified_type.rpartition("$")[2]
         try:
             return self._controllers[type_token]
         except KeyError:
