@@ -93,10 +93,19 @@ class Pattern:
         )
 
 
+@dataclass(frozen=True)
+class Table:
+    """failure_kinds.json, read once."""
+
+    kinds: Mapping[str, Mapping[str, Any]]
+    patterns: tuple[Pattern, ...]
+    titles: Mapping[str, str]
+
+
 @cache
-def _table() -> tuple[Mapping[str, Mapping[str, Any]], tuple[Pattern, ...]]:
+def _table() -> Table:
     table = json.loads(TABLE_FILE.read_text(encoding="utf-8"))
-    return table["kinds"], tuple(_pattern(row) for row in table["patterns"])
+    return Table(table["kinds"], tuple(_pattern(row) for row in table["patterns"]), table["titles"])
 
 
 def _pattern(row: Mapping[str, Any]) -> Pattern:
@@ -132,10 +141,10 @@ def classify(
     if declared is not None and declared in FailureKind.__members__:
         return failure_of(FailureKind(declared), signal.text, provider=provider, options=options, secrets=secrets)
     signal = Signal(signal.provider, signal.status, signal.code[:LONGEST_TEXT], signal.text[:LONGEST_TEXT])
-    kinds, patterns = _table()
-    pattern = next((pattern for pattern in patterns if pattern.matches(signal)), None)
+    table = _table()
+    pattern = next((pattern for pattern in table.patterns if pattern.matches(signal)), None)
     kind = pattern.kind if pattern else FailureKind.UNKNOWN
-    traits = {**kinds[kind], **(pattern.overrides if pattern else {})}
+    traits = {**table.kinds[kind], **(pattern.overrides if pattern else {})}
     return Failure(
         kind=kind,
         message=_message(signal, pattern, secrets),
@@ -155,7 +164,7 @@ def failure_of(
     secrets: Iterable[str] = (),
 ) -> Failure:
     """The failure of a kind that is known already, for example from the gateway's own answer."""
-    traits = _table()[0][kind]
+    traits = _table().kinds[kind]
     signal = Signal(provider, None, "", message)
     return Failure(
         kind=kind,
@@ -187,7 +196,7 @@ def _plain(signal: Signal) -> str:
 
 
 def _mitigation(template: str, signal: Signal, options: WorkflowOptions) -> str:
-    text = template.replace("{provider}", signal.provider)
+    text = template.replace("{provider}", _table().titles.get(signal.provider, signal.provider))
     text = text.replace("{checkpoint}", options.checkpoint)
     text = text.replace("{background_removal_model}", options.background_removal_model)
     if "models_manifest" not in template:

@@ -25,6 +25,7 @@ from provider_client.providers.base import (
     ProviderSettings,
     ProviderSpec,
 )
+from provider_client.providers.comfyui_server import ComfyCloud, ComfyServer, SelfHosted
 from provider_client.providers.graphs import graph_of
 from provider_client.providers.session import AmbiguousSubmit, Session
 from provider_client.providers.work import Order, Patience, cancelling, finished_picture, order_of
@@ -65,6 +66,7 @@ class ComfyUIProvider:
         self._endpoint = settings.comfyui_endpoint.get_secret_value().rstrip("/")
         key = settings.comfyui_api_key.get_secret_value() if settings.comfyui_api_key else None
         self._headers = auth_headers(self._endpoint, key)
+        self._is_cloud = httpx.URL(self._endpoint).host == CLOUD_HOST
         self._options = settings.workflows
         self._http = http
         self._clock = clock
@@ -87,12 +89,13 @@ class ComfyUIProvider:
         order = order_of(request, "comfyui")
         session = self._session(order.prompt, order.negative_prompt)
         patience = Patience.of(self._clock, deadline_seconds, cancelled, POLL_SECONDS)
+        server = ComfyCloud(session) if self._is_cloud else SelfHosted(session)
         # An id of our own makes a submit traceable whose answer got lost (ComfyUI >= 0.25 wants a UUID).
         job = str(uuid.uuid4())
         graph, output = graph_of(order, self._options, image_name=_upload(session, order, job), job=job[:8])
-        with cancelling(lambda: _cancel(session, job)):
-            _submit(session, job, graph)
-            entry = patience.wait(session, lambda: _finished(session, job), lambda: _given_up(session, job))
+        with cancelling(lambda: server.cancel(job)):
+            job = _submit(server, job, graph)
+            entry = patience.wait(session, lambda: server.finished(job), lambda: _given_up(server, job))
             shown = _saved_image(session, entry, output, job)
             content = session.download("/view", **shown).content
         picture = finished_picture(session, content, job)
@@ -128,57 +131,35 @@ def _upload(session: Session, order: Order, job: str) -> str | None:
     return f"{folder}/{answer['name']}" if folder else str(answer["name"])
 
 
-def _submit(session: Session, job: str, graph: Mapping[str, Any]) -> None:
+def _submit(server: ComfyServer, job: str, graph: Mapping[str, Any]) -> str:
+    """The id under which the prompt is known, ours unless the server insists on its own."""
+    session = server.session
     body = {"prompt": graph, "prompt_id": job}
     try:
         answer = session.submit("/prompt", json=body)
     except AmbiguousSubmit:
-        if _arrived(session, job):
-            return
+        if _arrived(server, job):
+            return job
         try:
             answer = session.submit("/prompt", json=body)  # the same id: nothing under it runs, waits or has run
         except AmbiguousSubmit as error:
             session.fail(session.signal("transport:timeout", f"the submit was not answered twice: {error}"), job)
     if answer.get("node_errors"):
         session.fail(answer, job)  # 200, and yet a part of the graph was refused
+    return str(answer.get("prompt_id") or job)
 
 
-def _arrived(session: Session, job: str) -> bool:
+def _arrived(server: ComfyServer, job: str) -> bool:
     for _ in range(LOOKS_AFTER_LOST_SUBMIT):
-        if _is_queued(session, job) or session.get(f"/history/{job}"):
+        if server.knows(job):
             return True
-        session.clock.sleep(POLL_SECONDS)
+        server.session.clock.sleep(POLL_SECONDS)
     return False
 
 
-def _is_queued(session: Session, job: str) -> bool:
-    queue = session.get("/queue")
-    return any(entry[1] == job for entry in [*queue["queue_running"], *queue["queue_pending"]])
-
-
-def _finished(session: Session, job: str) -> Mapping[str, Any] | None:
-    """The history entry of a run that succeeded, None while it waits or runs; fails as the run failed."""
-    history = session.get(f"/history/{job}")
-    if not history and not _is_queued(session, job):
-        # It may have ended between the two questions.
-        history = session.get(f"/history/{job}")
-        if not history:
-            session.fail(
-                session.signal("deadline:lost", "the server no longer knows the prompt: it restarted"), job
-            )
-    if not history:
-        return None
-    entry: Mapping[str, Any] = history[job]
-    if entry["status"]["status_str"] != "success":
-        session.fail(entry, job)
-    return entry
-
-
-def _given_up(session: Session, job: str) -> Signal:
-    queue = session.get("/queue")
-    running = any(entry[1] == job for entry in queue["queue_running"])
-    where = "running" if running else "queued"
-    return session.signal(f"deadline:{where}", f"still {where} when the time was over")
+def _given_up(server: ComfyServer, job: str) -> Signal:
+    where = server.where(job)
+    return server.session.signal(f"deadline:{where}", f"still {where} when the time was over")
 
 
 def _saved_image(session: Session, entry: Mapping[str, Any], output: str, job: str) -> dict[str, str]:
@@ -189,16 +170,12 @@ def _saved_image(session: Session, entry: Mapping[str, Any], output: str, job: s
     return {key: kept[0].get(key, "") for key in ("filename", "subfolder", "type")}
 
 
-def _cancel(session: Session, job: str) -> None:
-    """Both calls answer 200 for ids they do not know; interrupt without an id would kill somebody else's run."""
-    session.post("/queue", json={"delete": [job]})
-    session.post("/interrupt", json={"prompt_id": job})
-
-
 def timings_of(entry: Mapping[str, Any]) -> Timings:
     """Milliseconds between the events that the history entry records; None where one is missing."""
     at: dict[str, float] = {
-        name: event["timestamp"] for name, event in entry["status"].get("messages", ()) if "timestamp" in event
+        name: event["timestamp"]
+        for name, event in entry.get("status", {}).get("messages", ())
+        if "timestamp" in event
     }
     submitted = next((part["create_time"] for part in entry.get("prompt", ())
                       if isinstance(part, Mapping) and "create_time" in part), None)  # fmt: skip

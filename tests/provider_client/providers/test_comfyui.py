@@ -190,3 +190,48 @@ def test_the_key_goes_into_the_header_that_the_place_expects(
     endpoint: str, key: str | None, headers: dict[str, str]
 ) -> None:
     assert auth_headers(endpoint, key) == headers
+
+
+CLOUD = {"COMFYUI_ENDPOINT": "https://cloud.comfy.org/api", "COMFYUI_API_KEY": "fake-key"}
+RENAMED = answer({"prompt_id": "their-own-id", "number": 1, "node_errors": {}})
+MOVED = httpx.Response(302, headers={"location": "http://storage.localhost/signed?sig=x"})
+
+
+def test_comfy_cloud_is_asked_by_its_own_routes_under_the_id_that_it_gives() -> None:
+    outputs = {"9": {"images": [{"filename": "hash.png", "subfolder": "", "type": "output"}]}}
+    vendor = Vendor(
+        {
+            "POST /api/prompt": [RENAMED],
+            "GET /api/job/their-own-id/status": [answer({"status": "in_progress"}), answer({"status": "success"})],
+            "GET /api/history_v2/their-own-id": [answer({"their-own-id": {"outputs": outputs}})],
+            "GET /api/view": [MOVED],
+            "GET /signed": [PNG],
+        }
+    )
+    image = vendor.connect("comfyui", **CLOUD).generate(KNIGHT)
+    assert image.provider_job == "their-own-id"
+    assert vendor.requests[0].headers["x-api-key"] == "fake-key"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        ("lost", FailureKind.UNAVAILABLE),
+        ("cancelled", FailureKind.UNKNOWN),
+        ("error", FailureKind.OUT_OF_MEMORY),
+        ("waiting", FailureKind.TIMEOUT),
+    ],
+)
+def test_comfy_cloud_ends_in_its_own_words(status: str, kind: FailureKind) -> None:
+    details = {"status": "failed", "execution_error": {"exception_type": "OOMError", "exception_message": "full"}}
+    vendor = Vendor(
+        {
+            "POST /api/prompt": [RENAMED],
+            "GET /api/job/": [answer({"status": status})],
+            "GET /api/jobs/": [answer(details)],
+            "POST /": [OK],
+        }
+    )
+    with pytest.raises(ProviderError) as raised:
+        vendor.connect("comfyui", **CLOUD).generate(KNIGHT, deadline_seconds=5)
+    assert raised.value.failure.kind is kind

@@ -1,0 +1,101 @@
+"""Following one prompt: on a server of one's own, and on Comfy Cloud, which differs in exactly this.
+
+Sources: recordings of ComfyUI 0.25.0 and 0.3.64; docs.comfy.org for Comfy Cloud's API v1 (not called live).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from provider_client.failures import ProviderError
+from provider_client.providers.session import Session
+
+Entry = Mapping[str, Any]
+
+
+class ComfyServer(Protocol):
+    """What a provider asks about one prompt. `finished` fails as the run failed."""
+
+    session: Session
+
+    def knows(self, job: str) -> bool: ...
+
+    def finished(self, job: str) -> Entry | None: ...
+
+    def where(self, job: str) -> str: ...
+
+    def cancel(self, job: str) -> None: ...
+
+
+class SelfHosted:
+    """GET /history/{id} is `{}` for a prompt that waits, runs, was deleted or never came: the queue tells which."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def knows(self, job: str) -> bool:
+        return self._is_queued(job) or bool(self.session.get(f"/history/{job}"))
+
+    def finished(self, job: str) -> Entry | None:
+        history = self.session.get(f"/history/{job}")
+        if not history and not self._is_queued(job):
+            history = self.session.get(f"/history/{job}")  # it may have ended between the two questions
+            if not history:
+                lost = "the server no longer knows the prompt: it was deleted, or the server restarted"
+                self.session.fail(self.session.signal("deadline:lost", lost), job)
+        if not history:
+            return None
+        entry: Entry = history[job]
+        if entry["status"]["status_str"] != "success":
+            self.session.fail(entry, job)
+        return entry
+
+    def where(self, job: str) -> str:
+        running = self.session.get("/queue")["queue_running"]
+        return "running" if any(entry[1] == job for entry in running) else "queued"
+
+    def cancel(self, job: str) -> None:
+        """Both calls answer 200 for an id they do not know; without an id, interrupt would end somebody else's run."""
+        self.session.post("/queue", json={"delete": [job]})
+        self.session.post("/interrupt", json={"prompt_id": job})
+
+    def _is_queued(self, job: str) -> bool:
+        queue = self.session.get("/queue")
+        return any(entry[1] == job for entry in [*queue["queue_running"], *queue["queue_pending"]])
+
+
+class ComfyCloud(SelfHosted):
+    """Status, details and history each have a route of their own; the words for the end differ between pages."""
+
+    SUCCEEDED = frozenset({"success", "completed"})
+    FAILED = frozenset({"error", "failed", "non_retryable_error"})
+
+    def knows(self, job: str) -> bool:
+        try:
+            self._status(job)
+        except ProviderError as error:
+            if error.failure.provider_code == "404":
+                return False
+            raise
+        return True
+
+    def finished(self, job: str) -> Entry | None:
+        status = self._status(job)
+        if status in self.SUCCEEDED:
+            history = self.session.get(f"/history_v2/{job}")
+            entry: Entry = history.get(job, history)
+            return entry
+        if status == "lost":
+            self.session.fail(self.session.signal("deadline:lost", "Comfy Cloud lost the job"), job)
+        if status == "cancelled":
+            self.session.fail(self.session.signal("interrupted", "the job was cancelled"), job)
+        if status in self.FAILED:
+            self.session.fail(self.session.get(f"/jobs/{job}"), job)
+        return None
+
+    def where(self, job: str) -> str:
+        return self._status(job)
+
+    def _status(self, job: str) -> str:
+        return str(self.session.get(f"/job/{job}/status").get("status"))
