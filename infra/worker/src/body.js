@@ -1,0 +1,62 @@
+/** Reads a body no further than its limit. */
+
+import { Problem } from "./problems.js";
+
+/** The JSON object in a request's body; 413 before more than `limit` bytes are held, 415 and 400 for other contents. */
+export async function readJson(request, limit) {
+  const type = request.headers.get("Content-Type") ?? "";
+  if (!/^application\/json\s*(;|$)/i.test(type)) {
+    throw new Problem(415, "BAD_REQUEST", "the body must be application/json");
+  }
+  const bytes = await readBytes(request, limit, tooLarge);
+  try {
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch {
+    throw new Problem(400, "BAD_REQUEST", "the body is not JSON");
+  }
+}
+
+function tooLarge(limit) {
+  return new Problem(413, "BAD_REQUEST", `the body is larger than ${limit} bytes (gateway.maxBodyBytes)`);
+}
+
+/**
+ * All bytes of a request or response, held once.
+ * @param {(limit: number) => Error} excess what to raise when there are more than `limit`
+ */
+export async function readBytes(message, limit, excess) {
+  const stated = Number(message.headers.get("Content-Length") ?? 0);
+  if (stated > limit) {
+    await message.body?.cancel();
+    throw excess(limit);
+  }
+  if (!message.body) return new Uint8Array(0);
+  const buffer = new GrowingBuffer(stated || 65_536);
+  for await (const chunk of message.body) {
+    if (buffer.length + chunk.byteLength > limit) throw excess(limit); // leaving the loop cancels the stream
+    buffer.append(chunk);
+  }
+  return buffer.bytes();
+}
+
+class GrowingBuffer {
+  constructor(capacity) {
+    this.content = new Uint8Array(capacity);
+    this.length = 0;
+  }
+
+  append(chunk) {
+    const needed = this.length + chunk.byteLength;
+    if (needed > this.content.length) {
+      const larger = new Uint8Array(Math.max(needed, this.content.length * 2));
+      larger.set(this.content.subarray(0, this.length));
+      this.content = larger;
+    }
+    this.content.set(chunk, this.length);
+    this.length = needed;
+  }
+
+  bytes() {
+    return this.content.subarray(0, this.length);
+  }
+}

@@ -1,0 +1,29 @@
+/** Which web pages may call the gateway; without configuration none. */
+
+const EXPOSED = "Location, Retry-After, Switchback-Provider, Switchback-Version";
+
+export function corsHeaders(request, settings) {
+  const allowed = settings.gateway.corsOrigins;
+  const origin = request.headers.get("Origin");
+  if (!origin || allowed.length === 0) return [];
+  const named = allowed.includes(origin);
+  if (!named && !allowed.includes("*")) return [["Vary", "Origin"]];
+  return [
+    ["Access-Control-Allow-Origin", named ? origin : "*"],
+    ["Access-Control-Expose-Headers", EXPOSED],
+    ["Vary", "Origin"],
+  ];
+}
+
+/** The common headers are added to this answer like to any other. */
+export function preflight({ request, settings }) {
+  const permitted = corsHeaders(request, settings).length > 1;
+  const headers = permitted
+    ? {
+        "Access-Control-Allow-Methods": "GET, HEAD, POST, DELETE",
+        "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, Prefer",
+        "Access-Control-Max-Age": "86400",
+      }
+    : {};
+  return new Response(null, { status: 204, headers: { Allow: "GET, HEAD, POST, DELETE, OPTIONS", ...headers } });
+}

@@ -1,0 +1,70 @@
+/** What a failure is called, what helps against it, and whether to try again: all from failure_kinds.json. */
+
+import table from "./generated/failure_kinds.js";
+
+const LONGEST_MESSAGE = 300;
+const TITLES = { scenario: "Scenario", comfyui: "ComfyUI", runpod: "RunPod" };
+
+const patterns = table.patterns.map((pattern) => ({
+  ...pattern,
+  code: pattern.code && new RegExp(pattern.code, "i"),
+  text: pattern.text && new RegExp(pattern.text, "i"),
+}));
+
+/** A provider's failure, raised by its adapter. `ambiguous`: a paid request went out and may have been taken. */
+export class ProviderFailure extends Error {
+  constructor(signal, { retryAfter, ambiguous = false } = {}) {
+    super(`${signal.provider} failed`);
+    Object.assign(this, { signal, retryAfter, ambiguous });
+  }
+}
+
+/**
+ * @param {{provider: string, status: number | null, code: string, text: string}} signal
+ * @returns {{kind: string, message: string, mitigation: string, retryable: boolean, provider_code?: string}}
+ */
+export function classify(signal, settings, secrets = []) {
+  const pattern = patterns.find((candidate) => matches(candidate, signal));
+  const kind = pattern?.kind ?? "UNKNOWN";
+  const { retryable, mitigation } = { ...table.kinds[kind], ...pattern };
+  return {
+    kind,
+    message: publicMessage(signal, secrets),
+    mitigation: fillIn(mitigation, signal.provider, settings),
+    retryable,
+    provider_code: publicText(signal.code, secrets).slice(0, 100) || (signal.status ? `HTTP ${signal.status}` : undefined),
+  };
+}
+
+function matches(pattern, { provider, status, code, text }) {
+  return (
+    (pattern.provider === "*" || pattern.provider === provider) &&
+    (!pattern.status || pattern.status.includes(status)) &&
+    (!pattern.code || pattern.code.test(code)) &&
+    (!pattern.text || pattern.text.test(text))
+  );
+}
+
+function publicMessage({ provider, status, code, text }, secrets) {
+  const said = publicText(text, secrets).slice(0, LONGEST_MESSAGE);
+  const what = said || code || (status ? `HTTP ${status}` : "no answer");
+  return `${TITLES[provider] ?? provider}: ${what}`;
+}
+
+/** A provider's words without addresses, paths of its server, credentials, and what it listed after them. */
+function publicText(text, secrets) {
+  let said = text;
+  for (const secret of secrets) said = said.replaceAll(secret, "[hidden]");
+  return said
+    .replace(/[a-z]+:\/\/\S+/gi, "[address]")
+    .replace(/(?<![\w.])(?:\/[\w.@+-]+){2,}\/?/g, "[path]")
+    .replace(/[^\S\n]+/g, " ")
+    .trim();
+}
+
+function fillIn(mitigation, provider, { workflows }) {
+  return mitigation
+    .replaceAll("{provider}", TITLES[provider] ?? provider)
+    .replaceAll("{checkpoint}", workflows.checkpoint)
+    .replaceAll("{background_removal_model}", workflows.backgroundRemovalModel);
+}

@@ -1,0 +1,126 @@
+/** A ComfyUI server (0.3.64 and 0.25.0 were recorded), reached directly or through a proxy that wants a key. */
+
+import { ProviderFailure } from "../failures.js";
+import { signalOfBody } from "../failure_signals.js";
+import { Session } from "../http.js";
+import { graphFor, outputNode } from "../workflows.js";
+
+export const comfyui = {
+  name: "comfyui",
+  variables: ["COMFYUI_ENDPOINT"],
+  secrets: (env) => [env.COMFYUI_ENDPOINT, env.COMFYUI_API_KEY].filter(Boolean),
+  maxImageBytes: 100 * 1024 * 1024, // --max-upload-size
+  operations: () => ["txt2img", "img2img", "remove_background", "pipeline"],
+  stages: () => 1,
+  connect(env, settings) {
+    const key = env.COMFYUI_API_KEY;
+    const headers = key ? { Authorization: `Bearer ${key}`, "X-API-Key": key } : {};
+    const session = new Session("comfyui", env.COMFYUI_ENDPOINT, headers);
+    return {
+      submit: (work) => submit(session, settings, work),
+      poll: (job, work) => poll(session, job, work),
+      find: (work) => find(session, work.generation),
+      cancel: (job) => cancel(session, job),
+      health: () => health(session),
+    };
+  },
+};
+
+/** The prompt's id is the generation's: a submit whose answer got lost can be looked for. */
+async function submit(session, settings, work) {
+  const image = work.request.image;
+  const name = image && (await upload(session, work.generation, image));
+  const answer = await session.submit("/prompt", {
+    prompt: graphFor(work, settings, name),
+    prompt_id: work.generation,
+    client_id: work.generation,
+  });
+  if (answer.prompt_id && Object.keys(answer.node_errors ?? {}).length === 0) return answer.prompt_id;
+  // 200 with node errors: a part of the graph runs and would be paid for.
+  if (answer.prompt_id) await cancel(session, answer.prompt_id);
+  throw new ProviderFailure(signalOfBody(answer, "comfyui", 200));
+}
+
+async function upload(session, generation, image) {
+  const form = new FormData();
+  form.append("image", new File([image.bytes], `${generation}.${image.extension}`, { type: image.type }));
+  form.append("overwrite", "true");
+  const { name, subfolder } = await session.json("/upload/image", { method: "POST", body: form });
+  return subfolder ? `${subfolder}/${name}` : name;
+}
+
+async function poll(session, job, work) {
+  const entry = await history(session, job);
+  if (entry) return finished(session, entry, work);
+  const place = await placeInQueue(session, job);
+  if (place) return { status: place, word: place };
+  const late = await history(session, job); // it may have ended between the two questions
+  if (late) return finished(session, late, work);
+  const signal = session.signal("deadline:lost", "the server no longer knows the prompt: it was restarted, or its queue cleared");
+  return { status: "failed", word: "lost", signal };
+}
+
+function finished(session, entry, { operation }) {
+  const timings = timingsOf(entry);
+  const signal = signalOfBody(entry, "comfyui");
+  if (/\bexecution_interrupted\b/.test(signal.code)) return { status: "canceled", word: "interrupted", timings, signal };
+  if (entry.status?.status_str === "error") return { status: "failed", word: "error", timings, signal };
+  const images = (entry.outputs?.[outputNode(operation)]?.images ?? []).filter(({ type }) => type === "output");
+  if (images.length === 0) {
+    const none = session.signal("result:none", "success was reported without an image");
+    return { status: "failed", word: "success", timings, signal: none };
+  }
+  return { status: "succeeded", word: "success", timings, outputs: images.map((image) => ({ read: () => view(session, image) })) };
+}
+
+/** 0.3.64 does not say when a prompt was created, so its time in the queue stays unknown. */
+function timingsOf(entry) {
+  const times = Object.fromEntries((entry.status?.messages ?? []).map(([name, content]) => [name, content?.timestamp]));
+  const end = times.execution_success ?? times.execution_error ?? times.execution_interrupted;
+  const created = entry.prompt?.[3]?.create_time;
+  return { queue_ms: difference(created, times.execution_start), run_ms: difference(times.execution_start, end) };
+}
+
+function difference(from, to) {
+  return Number.isFinite(from) && Number.isFinite(to) ? Math.max(0, to - from) : undefined;
+}
+
+async function view(session, { filename, subfolder = "", type }) {
+  try {
+    return await session.download(`/view?${new URLSearchParams({ filename, subfolder, type })}`);
+  } catch (error) {
+    if (!(error instanceof ProviderFailure) || error.signal.status !== 404) throw error;
+    throw new ProviderFailure(session.signal("result:missing", "the finished picture is gone from the server"));
+  }
+}
+
+async function history(session, job) {
+  return (await session.get(`/history/${encodeURIComponent(job)}`))[job];
+}
+
+/** "running", "queued", or undefined. */
+async function placeInQueue(session, job) {
+  const queue = await session.get("/queue");
+  const has = (entries) => (entries ?? []).some(([, id]) => id === job);
+  if (has(queue.queue_running)) return "running";
+  return has(queue.queue_pending) ? "queued" : undefined;
+}
+
+async function find(session, job) {
+  return (await placeInQueue(session, job)) || (await history(session, job)) ? job : null;
+}
+
+/** An interrupt without a running prompt of that id is never sent: on some servers it would stop somebody else's. */
+async function cancel(session, job) {
+  const place = await placeInQueue(session, job);
+  const post = (path, body) => session.text(path, { method: "POST", body: JSON.stringify(body), type: "application/json" });
+  if (place === "queued") await post("/queue", { delete: [job] });
+  if ((place === "queued" ? await placeInQueue(session, job) : place) === "running") {
+    await post("/interrupt", { prompt_id: job });
+  }
+}
+
+async function health(session) {
+  const { exec_info: info } = await session.get("/prompt");
+  return { healthy: true, detail: `${info?.queue_remaining ?? 0} prompts in the queue` };
+}

@@ -1,0 +1,44 @@
+/**
+ * The providers. One is
+ *
+ *   {name, variables: [bindings it cannot do without], secrets(env), maxImageBytes,
+ *    operations(settings), stages(operation), connect(env, settings) -> client}
+ *
+ * and its client
+ *
+ *   submit(work)     -> job id (a text); a ProviderFailure says whether the job may have been taken all the same
+ *   poll(job, work)  -> {status: "queued" | "running" | "succeeded" | "failed" | "canceled", word, timings,
+ *                        outputs: [{handle?, read() -> bytes}], signal}
+ *   find(work)       -> job id when a lost submit did arrive, null when it did not, undefined when nobody can tell
+ *   cancel(job)      stops it; a job that is over or unknown is no error
+ *   health()         -> {healthy, detail}; never starts a GPU
+ *
+ * with work = {generation, operation, stage, request?, input?, webhook?, since}. An operation with several stages
+ * is a chain: the first output of one stage is the `input` of the next.
+ */
+
+import { Problem } from "../problems.js";
+import { comfyui } from "./comfyui.js";
+import { runpod } from "./runpod.js";
+import { scenario } from "./scenario.js";
+
+export const PROVIDERS = { scenario, comfyui, runpod };
+
+export function missingVariables(provider, env) {
+  return provider.variables.filter((name) => !env[name]);
+}
+
+/** The provider of that name, connected. Raises 503 when this version does not know it or lacks its credentials. */
+export function connect(name, { env, settings }) {
+  const provider = Object.hasOwn(PROVIDERS, name) ? PROVIDERS[name] : undefined;
+  if (!provider) {
+    throw new Problem(503, "UNAVAILABLE", `this gateway is misconfigured: it has no provider ${name.slice(0, 40)}`);
+  }
+  const missing = missingVariables(provider, env);
+  if (missing.length > 0) {
+    throw new Problem(503, "AUTH", `this gateway is misconfigured: ${name} lacks ${missing.join(", ")}`, {
+      retryable: false,
+    });
+  }
+  return { ...provider, client: provider.connect(env, settings) };
+}

@@ -1,0 +1,69 @@
+"""The Worker as the modules that are uploaded: its sources, and what is generated from the client's data.
+
+The graphs and the failure kinds live in provider_client, where Python reads them; here they become modules, so
+that both languages always go by the same data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import provider_client
+
+SOURCES = Path(__file__).parent / "worker" / "src"
+DATA = Path(provider_client.__file__).parent
+MAIN_MODULE = "index.js"
+CONTENT_TYPE = "application/javascript+module"
+
+
+@dataclass(frozen=True)
+class WorkerModule:
+    """One ES module; `name` is its path as the others import it."""
+
+    name: str
+    content_type: str
+    content: bytes
+
+
+def worker_modules(directory: Path | None = None) -> list[WorkerModule]:
+    """Every module of the Worker, sorted by name.
+
+    `directory` is a team's own bundle (stack key workerBundle): its files are taken as they are, nothing is added.
+    """
+    found = list(_source_modules(directory or SOURCES))
+    if directory is None:
+        found += _generated_modules()
+    return sorted(found, key=lambda module: module.name)
+
+
+def source_digest(modules: Iterable[WorkerModule]) -> str:
+    """SHA-256 over names and contents: equal for equal Workers, whatever the order."""
+    digest = hashlib.sha256()
+    for module in sorted(modules, key=lambda module: module.name):
+        for part in (module.name.encode(), module.content_type.encode(), module.content):
+            digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()
+
+
+def _source_modules(directory: Path) -> Iterator[WorkerModule]:
+    for path in directory.rglob("*.js"):
+        yield _module(path.relative_to(directory).as_posix(), path.read_text(encoding="utf-8"))
+
+
+def _generated_modules() -> Iterator[WorkerModule]:
+    workflows = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted(DATA.glob("workflows/*.json"))}
+    failure_kinds = json.loads((DATA / "failure_kinds.json").read_text("utf-8"))
+    yield _module("generated/failure_kinds.js", _exported(failure_kinds))
+    yield _module("generated/workflows.js", _exported(workflows))
+
+
+def _exported(document: object) -> str:
+    return f"export default {json.dumps(document, sort_keys=True, separators=(',', ':'))};\n"
+
+
+def _module(name: str, text: str) -> WorkerModule:
+    return WorkerModule(name, CONTENT_TYPE, text.encode())
