@@ -10,7 +10,8 @@ from aiohttp import web
 from emulator.services.cloudflare.buckets import Buckets
 from emulator.services.cloudflare.deployments import Deployments
 from emulator.services.cloudflare.domains import Domains
-from emulator.services.cloudflare.envelope import AUTHENTICATION_CODE, Refusal, refusal
+from emulator.services.cloudflare.envelope import AUTHENTICATION_CODE, Refusal, error_envelope, refusal
+from emulator.services.cloudflare.objects import Objects
 from emulator.services.cloudflare.scripts import Scripts
 from emulator.services.cloudflare.state import Account
 from emulator.services.cloudflare.workers import Workers
@@ -81,7 +82,7 @@ class Cloudflare:
         ]
 
     def _bucket_routes(self) -> list[tuple[str, str, Handler]]:
-        buckets = Buckets(self.account)
+        buckets, objects = Buckets(self.account), Objects(self.account)
         one = "/r2/buckets/{bucket}"
         return [
             ("GET", "/r2/buckets", buckets.listing),
@@ -89,6 +90,8 @@ class Cloudflare:
             ("GET", one, buckets.read),
             ("PATCH", one, buckets.update),
             ("DELETE", one, buckets.delete),
+            ("GET", f"{one}/objects", objects.listing),
+            ("DELETE", f"{one}/objects/{{key:.+}}", objects.delete),
             ("GET PUT DELETE", f"{one}/cors", buckets.cors),
             ("GET PUT", f"{one}/lifecycle", buckets.lifecycle),
             ("GET PUT", f"{one}/domains/managed", buckets.managed_domain),
@@ -116,6 +119,14 @@ class Cloudflare:
         """A call that is not emulated: 404 in Cloudflare's form, and an error in the log."""
         logger.error("Cloudflare call is not emulated: %s %s", request.method, request.path)
         return refusal(404, 7000, "No route for that URI")
+
+    def error_body(self, status: int) -> dict[str, object]:
+        """Cloudflare's words for an armed fault (recordings 30-401, 30-403, 30-429)."""
+        if status in {401, 403}:
+            return error_envelope(AUTHENTICATION_CODE, "Authentication error")
+        if status == 429:
+            return error_envelope(10429, "rate limited")
+        return error_envelope(10013, "workers.api.error.unknown")
 
     def reset(self) -> None:
         """Forget all Workers, buckets and domains."""

@@ -23,17 +23,20 @@ class Refusal(Exception):
         self.status, self.code, self.message = status, code, message
 
 
-def success(result: object) -> web.Response:
-    """200 with a result."""
-    return web.json_response({"success": True, "errors": [], "messages": [], "result": result})
+def success(result: object, **more: object) -> web.Response:
+    """200 with a result; `more` are further fields of the envelope."""
+    return web.json_response({"success": True, "errors": [], "messages": [], "result": result, **more})
+
+
+def error_envelope(code: int, message: str) -> dict[str, object]:
+    """The body of an error answer."""
+    return {"success": False, "errors": [{"code": code, "message": message}], "messages": [], "result": None}
 
 
 def refusal(status: int, code: int, message: str) -> web.Response:
     """An error answer; clients are told not to repeat what cannot succeed (cloudflare.md 2.1)."""
     headers = {"x-should-retry": "false"} if status == 409 or status >= 500 else {}
-    errors = [{"code": code, "message": message}]
-    body = {"success": False, "errors": errors, "messages": [], "result": None}
-    return web.json_response(body, status=status, headers=headers)
+    return web.json_response(error_envelope(code, message), status=status, headers=headers)
 
 
 def bad_request(message: str, code: int = UNKNOWN_CODE) -> Refusal:

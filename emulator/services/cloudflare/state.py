@@ -141,17 +141,16 @@ class Account:
         self.deployments_created = self.versions_created = 0
 
     def timestamp(self) -> str:
-        """Simulated now, as Cloudflare writes it."""
-        now = datetime.fromtimestamp(self.world.clock.time(), UTC)
-        return now.isoformat(timespec="microseconds").replace("+00:00", "Z")
+        """Now, as Cloudflare writes it: wall time, because nothing here takes simulated time."""
+        return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
     def new_id(self) -> str:
-        """32 hex digits, reproducible from the seed."""
-        return f"{self.world.random.getrandbits(128):032x}"
+        """32 hex digits."""
+        return uuid.uuid4().hex
 
     def new_uuid(self) -> str:
-        """A version 4 UUID, reproducible from the seed."""
-        return str(uuid.UUID(int=self.world.random.getrandbits(128), version=4))
+        """A version 4 UUID; never repeated, so that nothing old is taken for something new."""
+        return str(uuid.uuid4())
 
     def worker(self, id_or_name: str) -> Worker:
         """By id or by name, as the API allows both."""
