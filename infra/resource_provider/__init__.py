@@ -1,4 +1,4 @@
-"""The resource provider `switchback`: RunPodEndpoint, Verification, TrafficSplit.
+"""The resource provider `switchback`: RunPodEndpoint, Verification, TrafficSplit, BucketContents.
 
 A real provider on pulumi.provider.experimental, found through `plugins.providers` in Pulumi.yaml, which names the
 committed folder bin/ with its launcher. One module per type holds a controller: check, diff, create, read, update,

@@ -16,6 +16,7 @@ from provider_client.clock import Clock
 from provider_client.errors import Cancelled, ConfigError, SwitchbackError
 
 Properties = dict[str, Any]
+PROJECT_DIRECTORY = Path(__file__).resolve().parents[2]
 
 LONGEST_NAP_SECONDS = 0.25  # so soon a wait notices that it was cancelled
 
@@ -37,7 +38,7 @@ class ProviderConfig:
     runpod_api_key: str = field(default="", repr=False)
     runpod_management_url: str = ""
     gateway_token: str = field(default="", repr=False)
-    project_dir: Path = Path()
+    project_dir: Path = PROJECT_DIRECTORY
 
     @classmethod
     def from_properties(
@@ -53,7 +54,8 @@ class ProviderConfig:
             runpod_api_key=setting("runpodApiKey", "RUNPOD_API_KEY"),
             runpod_management_url=setting("runpodManagementUrl", "RUNPOD_REST_API_URL"),
             gateway_token=setting("gatewayToken", "SWITCHBACK_GATEWAY_TOKEN"),
-            project_dir=Path(setting("projectDir", "SWITCHBACK_PROJECT_DIR") or "."),
+            # no input of the provider resource: a path of this machine has no place in the state
+            project_dir=Path(environment.get("SWITCHBACK_PROJECT_DIR") or PROJECT_DIRECTORY),
         )
 
     def require(self, value: str, name: str, fix: str) -> str:

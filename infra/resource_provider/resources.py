@@ -31,7 +31,6 @@ class SwitchbackProvider(pulumi.ProviderResource):
         runpod_api_key: pulumi.Input[str] | None = None,
         runpod_management_url: pulumi.Input[str] | None = None,
         gateway_token: pulumi.Input[str] | None = None,
-        project_dir: pulumi.Input[str] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         properties = {
@@ -40,7 +39,6 @@ class SwitchbackProvider(pulumi.ProviderResource):
             "runpodApiKey": _secret(runpod_api_key),
             "runpodManagementUrl": runpod_management_url,
             "gatewayToken": _secret(gateway_token),
-            "projectDir": project_dir,
         }
         super().__init__(PACKAGE, resource_name, _present(properties), opts)
 

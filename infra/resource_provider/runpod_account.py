@@ -23,6 +23,7 @@ class RunPodAccount:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._look_ups_fail = False
 
     @cached_property
     def api(self) -> RunPodManagementApi:
@@ -39,9 +40,13 @@ class RunPodAccount:
         return live if live and live.gpus else packaged_catalog()
 
     def ask(self, question: Callable[[], Answer]) -> Answer | None:
+        """After one failure the others are not tried: each would only take its time to fail as well."""
+        if self._look_ups_fail:
+            return None
         try:
             return question()
         except SwitchbackError as error:
+            self._look_ups_fail = True
             self._session.log.warning(f"not looked up at RunPod: {error.message}")
             return None
 

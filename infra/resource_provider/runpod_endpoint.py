@@ -160,7 +160,8 @@ class RunPodEndpointController:
             raise ConfigError(
                 f"RunPod already has an endpoint called '{inputs['name']}' ({namesakes[0]}), "
                 "which this stack did not make",
-                fix=f"take it over: pulumi import {TYPE} {name} {namesakes[0]}; or choose another name",
+                fix=f"take it over: pulumi import {TYPE} {name} {namesakes[0]} --parent parent=<urn> --provider "
+                "switchback=<urn> (pulumi stack --show-urns lists them); or choose another name",
             )
         return None
 

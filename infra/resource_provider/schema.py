@@ -1,4 +1,4 @@
-"""The package's schema: what `pulumi import`, `pulumi package get-schema` and policies know of the three types."""
+"""The package's schema: what `pulumi import`, `pulumi package get-schema` and policies know of our types."""
 
 from __future__ import annotations
 
@@ -70,6 +70,7 @@ _SPLIT_INPUTS = {
     "acknowledgeRollback": _STRING,
     "reason": _STRING,
 }
+_CONTENTS_INPUTS = {"accountId": _STRING, "bucketName": _STRING, "forceDestroy": {"type": "boolean"}}
 _PROVIDER_INPUTS = {
     "cloudflareApiToken": _SECRET,
     "cloudflareBaseUrl": _STRING,
@@ -102,5 +103,6 @@ SCHEMA: Mapping[str, Any] = {
             {"deploymentId": _STRING, "liveVerdict": _STRING, "reportPath": _STRING},
             ("accountId", "workerName", "gatewayUrl", "versions", "verification"),
         ),
+        f"{PACKAGE}:index:BucketContents": _resource(_CONTENTS_INPUTS, {}, tuple(_CONTENTS_INPUTS)),
     },
 }

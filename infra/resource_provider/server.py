@@ -164,6 +164,11 @@ class SwitchbackProvider(api.Provider):
     async def cancel(self) -> None:
         self._cancelled.set()
 
+    def close(self) -> None:
+        """Ends the working threads; what still waits is told to stop."""
+        self._cancelled.set()
+        self._threads.shutdown()
+
     def _controller(self, qualified_type: str) -> Controller:
         """By the type as an URN has it: the parents' types come first, each followed by `$`."""
         type_token = qualified_type.rpartition("$")[2]
@@ -305,7 +310,9 @@ def main() -> None:
         try:
             asyncio.run(serve(arguments, provider, engine_address))
         except KeyboardInterrupt:
-            provider.engine = None  # Ctrl-C reaches the whole process group; the engine's Cancel came before
+            pass  # Ctrl-C reaches the whole process group; the engine has sent Cancel
+        finally:
+            provider.close()
 
 
 if __name__ == "__main__":

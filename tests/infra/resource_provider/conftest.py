@@ -5,7 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from edge_stub import CLOUDFLARE_URL, EdgeStub
 from runpod_stub import BASE_URL, WISH, Create, RunPodStub
 
 from infra.resource_provider.controller import ProviderConfig, Session
@@ -78,3 +80,27 @@ def create(session: Session) -> Create:
         return made.id, made.outputs
 
     return make
+
+
+@pytest.fixture
+def edge() -> EdgeStub:
+    return EdgeStub()
+
+
+@pytest.fixture
+def edge_session(log: RecordingLog, edge: EdgeStub, tmp_path: Path) -> Session:
+    """A session against Cloudflare and the gateway."""
+    return Session(
+        urn="urn:pulumi:dev::image-generation::switchback:index:TrafficSplit::traffic",
+        config=ProviderConfig(
+            cloudflare_api_token="dummy-cloudflare-token-of-forty-characters",
+            cloudflare_base_url=CLOUDFLARE_URL,
+            gateway_token="dummy-gateway-token",
+            project_dir=tmp_path,
+        ),
+        http=httpx.Client(transport=httpx.MockTransport(edge)),
+        log=log,
+        wall=ManualClock(),
+        clock=ManualClock(),
+        cancelled=threading.Event(),
+    )
