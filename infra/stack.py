@@ -98,7 +98,7 @@ class ImageGenerationStack(pulumi.ComponentResource):
             account_id=config.account_id,
             worker_name=config.resolved_worker_name,
             workers_dev=config.workers_dev,
-            modules=worker_modules(config.worker_bundle),
+            modules=worker_modules(PROJECT_DIRECTORY / config.worker_bundle if config.worker_bundle else None),
             bindings=bindings,
         )
         return ImageApi("gateway", args, self.opts)

@@ -77,7 +77,6 @@ _PROVIDER_INPUTS = {
     "runpodApiKey": _SECRET,
     "runpodManagementUrl": _STRING,
     "gatewayToken": _SECRET,
-    "projectDir": _STRING,
 }
 
 SCHEMA: Mapping[str, Any] = {
