@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from provider_client.errors import ConfigError
 from provider_client.models import GenerationRequest, InputImage, Operation
 from provider_client.providers.images import NotAnImage, decode_picture
-from provider_client.providers.work import LARGEST_SEED, LARGEST_SIDE, SMALLEST_SIDE
+from provider_client.providers.work import LARGEST_DRAWN_SEED, LARGEST_SEED, LARGEST_SIDE, SMALLEST_SPRITE
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -28,8 +28,8 @@ class PlannedAsset(BaseModel):
     prompt: str | None = None
     negative_prompt: str | None = None
     image: Path | None = None
-    width: int | None = Field(None, ge=SMALLEST_SIDE, le=LARGEST_SIDE)
-    height: int | None = Field(None, ge=SMALLEST_SIDE, le=LARGEST_SIDE)
+    width: int | None = Field(None, ge=SMALLEST_SPRITE, le=LARGEST_SIDE)
+    height: int | None = Field(None, ge=SMALLEST_SPRITE, le=LARGEST_SIDE)
     seed: int | None = Field(None, ge=0, le=LARGEST_SEED)
     strength: float | None = Field(None, ge=0, le=1)
 
@@ -83,7 +83,7 @@ def request_for(asset: PlannedAsset, base: Path) -> GenerationRequest:
             raise ConfigError(
                 f"{asset.image} is not a PNG, JPEG or WebP picture", fix="give another file"
             ) from None
-    seed = random.randint(0, LARGEST_SEED) if asset.seed is None else asset.seed  # noqa: S311
+    seed = random.randint(0, LARGEST_DRAWN_SEED) if asset.seed is None else asset.seed  # noqa: S311
     return GenerationRequest(
         operation=asset.operation,
         prompt=asset.prompt,

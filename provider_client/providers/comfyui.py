@@ -1,8 +1,8 @@
 """ComfyUI over its own HTTP API: a server of one's own, one behind a proxy, or Comfy Cloud.
 
 COMFYUI_ENDPOINT may end with /api or not; a self-hosted server answers under both. ComfyUI knows no credentials.
-COMFYUI_API_KEY is for what stands in front of it: sent as `Authorization: Bearer`, on Comfy Cloud as `X-API-Key`,
-or, written as `Name: value`, as that header.
+COMFYUI_API_KEY is for what stands in front of it: sent as `Authorization: Bearer` and as `X-API-Key` (Comfy Cloud's),
+or, written as `Name: value`, as that header alone.
 """
 
 from __future__ import annotations
@@ -51,21 +51,19 @@ class ComfyUISettings(ProviderSettings):
         return value
 
 
-def auth_headers(endpoint: str, key: str | None) -> dict[str, str]:
-    """The one header that carries the key, by the rules of this module's docstring."""
+def auth_headers(key: str | None) -> dict[str, str]:
+    """The headers that carry the key, by the rules of this module's docstring."""
     if not key:
         return {}
-    if httpx.URL(endpoint).host == CLOUD_HOST:
-        return {"X-API-Key": key}
     name, colon, value = key.partition(":")
-    return {name.strip(): value.strip()} if colon else {"Authorization": f"Bearer {key}"}
+    return {name.strip(): value.strip()} if colon else {"Authorization": f"Bearer {key}", "X-API-Key": key}
 
 
 class ComfyUIProvider:
     def __init__(self, settings: ComfyUISettings, http: httpx.Client, clock: Clock) -> None:
         self._endpoint = settings.comfyui_endpoint.get_secret_value().rstrip("/")
         key = settings.comfyui_api_key.get_secret_value() if settings.comfyui_api_key else None
-        self._headers = auth_headers(self._endpoint, key)
+        self._headers = auth_headers(key)
         self._is_cloud = httpx.URL(self._endpoint).host == CLOUD_HOST
         self._options = settings.workflows
         self._http = http

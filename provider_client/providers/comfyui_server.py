@@ -56,9 +56,10 @@ class SelfHosted:
         return "running" if any(entry[1] == job for entry in running) else "queued"
 
     def cancel(self, job: str) -> None:
-        """Both calls answer 200 for an id they do not know; without an id, interrupt would end somebody else's run."""
+        """Interrupts only what runs: a server that ignores the id would end somebody else's run."""
         self.session.post("/queue", json={"delete": [job]})
-        self.session.post("/interrupt", json={"prompt_id": job})
+        if self.where(job) == "running":
+            self.session.post("/interrupt", json={"prompt_id": job})
 
     def _is_queued(self, job: str) -> bool:
         queue = self.session.get("/queue")
@@ -95,7 +96,8 @@ class ComfyCloud(SelfHosted):
         return None
 
     def where(self, job: str) -> str:
-        return self._status(job)
+        status = self._status(job)
+        return "running" if status in ("running", "executing", "in_progress") else status
 
     def _status(self, job: str) -> str:
         return str(self.session.get(f"/job/{job}/status").get("status"))

@@ -121,7 +121,8 @@ def health_of(body: Mapping[str, Any]) -> ProviderHealth:
 def _submit(session: Session, body: Mapping[str, Any]) -> str:
     request_bytes = sum(len(image["image"]) for image in body["input"].get("images", ()))
     if request_bytes > LARGEST_BODY_BYTES - 64 * 1024:
-        failure = failure_of(FailureKind.BAD_REQUEST, "the input image is too large: RunPod takes 10 MB per job")
+        message = "the input image is too large: RunPod takes 10 MB per job"
+        failure = failure_of(FailureKind.BAD_REQUEST, message, provider="runpod")
         raise ProviderError(failure, provider="runpod", attempts=0)
     try:
         answer = session.submit("/run", json=body)

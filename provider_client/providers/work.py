@@ -22,8 +22,13 @@ T = TypeVar("T")
 
 NEEDS_PROMPT = frozenset({Operation.TXT2IMG, Operation.IMG2IMG, Operation.PIPELINE})
 NEEDS_IMAGE = frozenset({Operation.IMG2IMG, Operation.REMOVE_BACKGROUND})
-SMALLEST_SIDE, LARGEST_SIDE = 16, 4096
-LARGEST_SEED = 2**31 - 1  # every provider takes it; ComfyUI alone would take 64 bits
+# The gateway's rules (infra/worker/src/validation.js): the same request is accepted here and there.
+SIDE_STEP = 8  # latent images have an eighth of the size
+SMALLEST_SIDE, SMALLEST_SPRITE, LARGEST_SIDE = 64, 16, 4096
+DEFAULT_SIDE, DEFAULT_SPRITE_SIDE = NATIVE_PIXELS, 512
+DEFAULT_STRENGTH = 0.6
+LARGEST_SEED = 2**32 - 1  # every provider takes it; ComfyUI alone would take 64 bits
+LARGEST_DRAWN_SEED = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -44,15 +49,16 @@ def order_of(request: GenerationRequest, provider: str) -> Order:
     """Raises ProviderError (BAD_REQUEST) for what no provider could do; nothing has been sent by then."""
 
     def refuse(message: str) -> ProviderError:
-        return ProviderError(failure_of(FailureKind.BAD_REQUEST, message), provider=provider, attempts=0)
+        failure = failure_of(FailureKind.BAD_REQUEST, message, provider=provider)
+        return ProviderError(failure, provider=provider, attempts=0)
 
     operation = request.operation
     if operation in NEEDS_PROMPT and not (request.prompt or "").strip():
         raise refuse(f"{operation} needs a prompt")
-    if operation in NEEDS_IMAGE and request.image is None:
-        raise refuse(f"{operation} needs an input image")
     image = None
-    if request.image is not None and operation in NEEDS_IMAGE:
+    if operation in NEEDS_IMAGE:
+        if request.image is None:
+            raise refuse(f"{operation} needs an input image")
         if request.image.base64 is None:
             raise refuse(
                 "an asset key is known to the gateway alone; give the picture itself, or use --via-gateway"
@@ -61,20 +67,43 @@ def order_of(request: GenerationRequest, provider: str) -> Order:
             image = decode_picture(request.image.base64)
         except NotAnImage as error:
             raise refuse(str(error)) from None
-    fallback = (image.width, image.height) if image else (NATIVE_PIXELS, NATIVE_PIXELS)
-    width, height = request.width or fallback[0], request.height or fallback[1]
-    if not all(SMALLEST_SIDE <= side <= LARGEST_SIDE for side in (width, height)):
-        raise refuse(f"{width}x{height} is outside {SMALLEST_SIDE} to {LARGEST_SIDE} pixels a side")
+    width, height = _size(request, image)
+    wrong = None if operation is Operation.REMOVE_BACKGROUND else _wrong_size(operation, width, height)
+    if wrong:
+        raise refuse(wrong)
     return Order(
         operation=operation,
         prompt=request.prompt or "",
         negative_prompt=request.negative_prompt or "",
         width=width,
         height=height,
-        seed=random.randint(0, LARGEST_SEED) if request.seed is None else request.seed,  # noqa: S311
-        strength=0.6 if request.strength is None else request.strength,
+        seed=random.randint(0, LARGEST_DRAWN_SEED) if request.seed is None else request.seed,  # noqa: S311
+        strength=DEFAULT_STRENGTH if request.strength is None else request.strength,
         image=image,
     )
+
+
+def _size(request: GenerationRequest, image: Picture | None) -> tuple[int, int]:
+    """What was asked for, else the input's own size on the models' grid, else the operation's usual one."""
+    side = DEFAULT_SPRITE_SIDE if request.operation is Operation.PIPELINE else DEFAULT_SIDE
+    usual = (_on_grid(image.width), _on_grid(image.height)) if image else (side, side)
+    return request.width or usual[0], request.height or usual[1]
+
+
+def _on_grid(pixels: int) -> int:
+    return max(SIDE_STEP, pixels // SIDE_STEP * SIDE_STEP)
+
+
+def _wrong_size(operation: Operation, width: int, height: int) -> str | None:
+    """A pipeline scales down to any sprite; the others end at the size that they generate."""
+    is_sprite = operation is Operation.PIPELINE
+    smallest, step = (SMALLEST_SPRITE, 1) if is_sprite else (SMALLEST_SIDE, SIDE_STEP)
+    for side in (width, height):
+        if not smallest <= side <= LARGEST_SIDE:
+            return f"{width}x{height} is outside {smallest} to {LARGEST_SIDE} pixels a side"
+        if side % step:
+            return f"{width}x{height}: each side must be a multiple of {step}"
+    return None
 
 
 @dataclass(frozen=True)

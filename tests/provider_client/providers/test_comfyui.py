@@ -178,18 +178,15 @@ def test_the_address_may_end_with_api_or_not(endpoint: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("endpoint", "key", "headers"),
+    ("key", "headers"),
     [
-        ("http://comfyui.localhost", None, {}),
-        ("http://comfyui.localhost", "abc", {"Authorization": "Bearer abc"}),
-        ("http://comfyui.localhost", "X-Gate: abc", {"X-Gate": "abc"}),
-        ("https://cloud.comfy.org/api", "abc", {"X-API-Key": "abc"}),
+        (None, {}),
+        ("abc", {"Authorization": "Bearer abc", "X-API-Key": "abc"}),
+        ("X-Gate: abc", {"X-Gate": "abc"}),
     ],
 )
-def test_the_key_goes_into_the_header_that_the_place_expects(
-    endpoint: str, key: str | None, headers: dict[str, str]
-) -> None:
-    assert auth_headers(endpoint, key) == headers
+def test_the_key_goes_into_the_header_that_the_place_expects(key: str | None, headers: dict[str, str]) -> None:
+    assert auth_headers(key) == headers
 
 
 CLOUD = {"COMFYUI_ENDPOINT": "https://cloud.comfy.org/api", "COMFYUI_API_KEY": "fake-key"}
