@@ -24,7 +24,9 @@ _PARENT_CHECK_SECONDS: Final = 2.0
 
 
 def _make_client(configuration: Configuration) -> CloudflareClient:
-    return CloudflareClient(configuration.base_url, configuration.authorization)
+    return CloudflareClient(
+        configuration.base_url, configuration.authorization, account_id=configuration.account_id
+    )
 
 
 def _engine_log(stub: Any) -> Log:
@@ -41,6 +43,7 @@ async def _stderr_log(severity: str, message: str, urn: str) -> None:
 
 
 async def _serve(engine_address: str | None) -> None:
+    stop = _stop_on_signals()
     channel = grpc.aio.insecure_channel(engine_address) if engine_address else None
     log = _engine_log(engine_pb2_grpc.EngineStub(channel)) if channel else _stderr_log
     servicer = CloudflareServicer(environment=os.environ, log=log, make_client=_make_client)
@@ -50,19 +53,23 @@ async def _serve(engine_address: str | None) -> None:
     await server.start()
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
-    await _stopped()
+    await _stopped(stop)
     await server.stop(grace=None)
     await servicer.close()
     if channel:
         await channel.close()
 
 
-async def _stopped() -> None:
-    """Return on SIGTERM or SIGINT, or when the engine that started the plugin is gone (killed hard)."""
+def _stop_on_signals() -> asyncio.Event:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _stopped(stop: asyncio.Event) -> None:
+    """Return when told to stop, or when the engine that started the plugin is gone (killed hard)."""
     parent = os.getppid()
     while not stop.is_set() and os.getppid() == parent:
         try:

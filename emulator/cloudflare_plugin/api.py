@@ -38,12 +38,20 @@ HEADERS: Final[Mapping[str, str]] = {  # of a recorded first call
 Sleep = Callable[[float], Awaitable[None]]
 
 
-class RequestFailedError(Exception):
-    """The API refused or could not be reached; the text is the one the official plugin prints."""
+class ProviderError(Exception):
+    """What the official plugin prints as an error: a summary and a detail, each in its words."""
 
-    def __init__(self, text: str, status: int | None = None) -> None:
-        super().__init__(text)
-        self.text = text
+    def __init__(self, summary: str, detail: str) -> None:
+        super().__init__(f"{summary}: {detail}")
+        self.summary = summary
+        self.detail = detail
+
+
+class RequestFailedError(ProviderError):
+    """The API refused or could not be reached."""
+
+    def __init__(self, detail: str, status: int | None = None) -> None:
+        super().__init__("failed to make http request", detail)
         self.status = status
 
 
@@ -66,12 +74,14 @@ class CloudflareClient:
         base_url: str,
         authorization: Mapping[str, str],
         *,
+        account_id: str = "",
         transport: httpx.AsyncBaseTransport | None = None,
         sleep: Sleep = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._base_url = base_url.rstrip("/") + "/"
         self._authorization = dict(authorization)
+        self.account_id = account_id  # where a resource names none
         self._transport = transport
         self._sleep = sleep
         self._jitter = jitter

@@ -32,10 +32,11 @@ class NotLoopbackError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What requests need: the base URL and the headers that authorize them."""
+    """What requests need: the base URL, the headers that authorize them, the account where a resource names none."""
 
     base_url: str
     authorization: Mapping[str, str]
+    account_id: str = ""
 
 
 def configuration(arguments: Mapping[str, Any], environment: Mapping[str, str]) -> Configuration:
@@ -43,7 +44,9 @@ def configuration(arguments: Mapping[str, Any], environment: Mapping[str, str]) 
     base_url = _setting("baseUrl", "CLOUDFLARE_BASE_URL", arguments, environment) or _OFFICIAL_BASE_URL
     if not is_loopback(base_url):
         raise NotLoopbackError(_without_credentials(base_url))
-    return Configuration(base_url, _authorization(arguments, environment))
+    return Configuration(
+        base_url, _authorization(arguments, environment), environment.get("CLOUDFLARE_ACCOUNT_ID", "")
+    )
 
 
 def is_loopback(url: str) -> bool:

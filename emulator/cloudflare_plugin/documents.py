@@ -9,10 +9,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from emulator.cloudflare_plugin.properties import sort_set
 from emulator.cloudflare_plugin.schema import UNKNOWN, Attribute, Fields, Kind, Value
 
 State = Mapping[str, Value]
+
+_DAY_LENGTH = len("2026-01-31")
 
 
 def request_body(fields: Fields, planned: State, state: State | None = None) -> dict[str, Any]:
@@ -43,6 +44,8 @@ def wire_value(attribute: Attribute, value: Value, former: Value = None) -> Any:
         return [wire_value(attribute, item) if isinstance(item, dict) else item for item in value]
     if attribute.kind is Kind.JSON:
         return json.loads(value)
+    if attribute.kind is Kind.DATE:
+        return value[:_DAY_LENGTH]
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value
@@ -149,10 +152,11 @@ def from_answer(attribute: Attribute, answer: Any) -> Value:
         return after_read(attribute.fields or {}, {}, answer) if isinstance(answer, dict) else None
     if attribute.kind in (Kind.LIST, Kind.SET):
         fields = attribute.fields
-        items = [after_read(fields, {}, item) if fields and isinstance(item, dict) else item for item in answer]
-        return sort_set(items) if attribute.kind is Kind.SET else items
+        return [after_read(fields, {}, item) if fields and isinstance(item, dict) else item for item in answer]
     if attribute.kind is Kind.JSON:
         return json.dumps(answer, separators=(",", ":"), ensure_ascii=False)
+    if attribute.kind is Kind.DATE:
+        return f"{answer}T00:00:00Z" if len(str(answer)) == _DAY_LENGTH else _to_the_second(str(answer))
     if attribute.kind is Kind.TIME:
         return _to_the_second(str(answer))
     return answer

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
-from emulator.cloudflare_plugin.api import CloudflareClient, Request, RequestFailedError
+from emulator.cloudflare_plugin.api import CloudflareClient, ProviderError, Request, RequestFailedError
 from emulator.cloudflare_plugin.documents import after_change, after_read, request_body, wire_value
 from emulator.cloudflare_plugin.planning import content_digest
 from emulator.cloudflare_plugin.schema import Call, ResourceType, Value
@@ -26,18 +26,20 @@ async def create(client: CloudflareClient, type_: ResourceType, planned: State) 
 async def update(client: CloudflareClient, type_: ResourceType, planned: State, state: State) -> dict[str, Value]:
     """Update the resource and return its state; a type without an update call keeps what it has."""
     if type_.update is None:
-        return dict(state)
+        return {**state, **{name: planned[name] for name in type_.stored_without_call}}
     return await _change(client, type_, type_.update, planned, state)
 
 
 async def _change(
     client: CloudflareClient, type_: ResourceType, call: Call, planned: State, state: State | None
 ) -> dict[str, Value]:
-    answer = await client.send(_request(type_, call, planned, state))
+    answer = await client.send(_request(client, type_, call, planned, state))
     changed = after_change(type_.fields, planned, answer)
     follow_up = type_.missing_name_follow_up
     if follow_up is not None and changed[follow_up] is None and type_.read is not None:
-        changed = after_change(type_.fields, planned, await client.send(_request(type_, type_.read, planned)))
+        changed = after_change(
+            type_.fields, planned, await client.send(_request(client, type_, type_.read, planned))
+        )
     return _identified(type_, changed)
 
 
@@ -46,7 +48,7 @@ async def read(client: CloudflareClient, type_: ResourceType, state: State) -> d
     if type_.read is None:
         return dict(state)
     try:
-        answer = await client.send(_request(type_, type_.read, state))
+        answer = await client.send(_request(client, type_, type_.read, state))
     except RequestFailedError as error:
         if error.status == _NOT_FOUND:
             return None
@@ -57,7 +59,7 @@ async def read(client: CloudflareClient, type_: ResourceType, state: State) -> d
 async def delete(client: CloudflareClient, type_: ResourceType, state: State) -> None:
     """Delete the resource, without a call when the official plugin makes none."""
     if type_.delete is not None:
-        await client.send(_request(type_, type_.delete, state))
+        await client.send(_request(client, type_, type_.delete, state))
 
 
 async def import_state(client: CloudflareClient, type_: ResourceType, import_id: str) -> dict[str, Value]:
@@ -66,23 +68,22 @@ async def import_state(client: CloudflareClient, type_: ResourceType, import_id:
     call = type_.import_call or type_.read
     if call is None:
         return state
-    answer = await client.send(_request(type_, call, state))
+    answer = await client.send(_request(client, type_, call, state))
     return _identified(type_, after_read(type_.fields, state, _object(answer)))
 
 
 def parse_import_id(type_: ResourceType, import_id: str) -> dict[str, str]:
-    """Return the attributes that an import id holds; ValueError when its form is another."""
+    """Return the attributes that an import id holds; ProviderError when its form is another."""
     if not type_.imported_by:
-        raise ValueError(
-            "Resource Import Not Implemented: This resource does not support import. Please contact the provider"
-            " developer for additional information."
+        raise ProviderError(
+            "Resource Import Not Implemented",
+            "This resource does not support import. Please contact the provider developer for additional information.",
         )
-    parts = import_id.split("/")
-    needed = [name for name in type_.imported_by if name not in type_.import_defaults]
-    if not len(needed) <= len(parts) <= len(type_.imported_by) or not all(parts):
-        form = "/".join(f"<{name}>" for name in type_.imported_by)
-        raise ValueError(f'invalid ID: expected urlencoded segments "{form}", got "{import_id}"')
-    return {**type_.import_defaults, **dict(zip(type_.imported_by, parts, strict=False))}
+    segments = import_id.split("/")
+    if len(segments) != len(type_.imported_by):
+        form = "/".join(f"<{name}>" for name in type_.imported_by.values())
+        raise ProviderError("invalid ID", f'expected urlencoded segments "{form}", got "{import_id}"')
+    return dict(zip(type_.imported_by, map(unquote, segments), strict=True))
 
 
 def identifier(state: State) -> str:
@@ -91,8 +92,13 @@ def identifier(state: State) -> str:
     return found if isinstance(found, str) and found else NO_ID
 
 
-def _request(type_: ResourceType, call: Call, values: State, former: State | None = None) -> Request:
-    filled = {name: quote(value, safe="") for name, value in values.items() if isinstance(value, str)}
+def _request(
+    client: CloudflareClient, type_: ResourceType, call: Call, values: State, former: State | None = None
+) -> Request:
+    known = values if values.get("account_id") else {**values, "account_id": client.account_id}
+    if not known["account_id"]:
+        raise RequestFailedError("missing required account_id parameter")
+    filled = {name: quote(value, safe="") for name, value in known.items() if isinstance(value, str)}
     return Request(
         method=call.method,
         path=call.path.format_map(filled),

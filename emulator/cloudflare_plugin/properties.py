@@ -56,8 +56,12 @@ def _to_attribute(attribute: Attribute, value: Value) -> Value:
     if value is None or value is UNKNOWN:
         return value
     if attribute.kind is Kind.OBJECT:
+        if not isinstance(value, dict):
+            raise ValueError(f"expected an object, got {type(value).__name__}")
         return to_attributes(attribute.fields or {}, value)
     if attribute.kind in (Kind.LIST, Kind.SET):
+        if not isinstance(value, list):
+            raise ValueError(f"expected a list, got {type(value).__name__}")
         fields = attribute.fields
         items = [to_attributes(fields, item) if fields and isinstance(item, dict) else item for item in value]
         return sort_set(items) if attribute.kind is Kind.SET else items

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from emulator.cloudflare_plugin.schema import Attribute, Call, Fields, Kind, Replace, ResourceType
 
 _BUCKETS = "accounts/{account_id}/r2/buckets"
 _BUCKET = _BUCKETS + "/{bucket_name}"
 _HEADERS = {"cf-r2-jurisdiction": "{jurisdiction}"}
 
-_ACCOUNT = Attribute(required=True, in_body=False, replace=Replace.ALWAYS)
-_BUCKET_NAME = Attribute(required=True, in_body=False, replace=Replace.ALWAYS)
+_ACCOUNT = Attribute(optional=True, in_body=False, replace=Replace.ALWAYS)
+_BUCKET_NAME = Attribute(required=True, in_body=False, replace=Replace.ALWAYS, description="Name of the bucket.")
 _JURISDICTION = Attribute(
     optional=True, computed=True, default="default", in_body=False, refreshed=False, replace=Replace.ALWAYS
 )
@@ -21,7 +23,7 @@ BUCKET = ResourceType(
         "id": Attribute(computed=True, in_body=False, refreshed=False, keeps_state=True, replace=Replace.ALWAYS),
         "account_id": _ACCOUNT,
         "creation_date": Attribute(computed=True, keeps_state=True),
-        "jurisdiction": _JURISDICTION,
+        "jurisdiction": replace(_JURISDICTION, one_of=("default", "eu", "fedramp")),
         "location": Attribute(
             optional=True,
             computed=True,
@@ -29,7 +31,7 @@ BUCKET = ResourceType(
             wire="locationHint",
             answer_wire="location",
         ),
-        "name": Attribute(required=True, replace=Replace.ALWAYS),
+        "name": Attribute(required=True, replace=Replace.ALWAYS, description="Name of the bucket."),
         "storage_class": Attribute(
             optional=True,
             computed=True,
@@ -48,8 +50,7 @@ BUCKET = ResourceType(
         body="none",
     ),
     delete=Call(method="DELETE", path=_BUCKETS + "/{name}", headers=_HEADERS, body="none"),
-    imported_by=("account_id", "name", "jurisdiction"),
-    import_defaults={"jurisdiction": "default"},
+    imported_by={"account_id": "account_id", "name": "bucket_name", "jurisdiction": "jurisdiction"},
     id_from="name",
     frozen=("location",),
 )
@@ -65,6 +66,7 @@ CORS = ResourceType(
                 "allowed": Attribute(
                     kind=Kind.OBJECT,
                     required=True,
+                    description="Object specifying allowed origins, methods and headers for this CORS rule.",
                     fields={
                         "methods": Attribute(
                             kind=Kind.LIST, required=True, one_of=("GET", "PUT", "POST", "DELETE", "HEAD")
@@ -87,12 +89,12 @@ CORS = ResourceType(
 
 _AGE: Fields = {
     "max_age": Attribute(kind=Kind.INTEGER, required=True, wire="maxAge"),
-    "type": Attribute(required=True, one_of=("Age",)),
+    "type": Attribute(required=True, one_of=("Age",), description='Available values: "Age".'),
 }
 _AGE_OR_DATE: Fields = {
     "max_age": Attribute(kind=Kind.INTEGER, optional=True, wire="maxAge"),
-    "type": Attribute(required=True, one_of=("Age", "Date")),
-    "date": Attribute(kind=Kind.TIME, optional=True),
+    "type": Attribute(required=True, one_of=("Age", "Date"), description='Available values: "Age", "Date".'),
+    "date": Attribute(kind=Kind.DATE, optional=True),
 }
 
 
@@ -106,9 +108,14 @@ def _transition(wire: str, condition: Fields) -> Attribute:
 
 
 _LIFECYCLE_RULE: Fields = {
-    "id": Attribute(required=True),
-    "conditions": Attribute(kind=Kind.OBJECT, required=True, fields={"prefix": Attribute(required=True)}),
-    "enabled": Attribute(kind=Kind.BOOLEAN, required=True),
+    "id": Attribute(required=True, description="Unique identifier for this rule."),
+    "conditions": Attribute(
+        kind=Kind.OBJECT,
+        required=True,
+        fields={"prefix": Attribute(required=True)},
+        description="Conditions that apply to all transitions of this rule.",
+    ),
+    "enabled": Attribute(kind=Kind.BOOLEAN, required=True, description="Whether or not this rule is in effect."),
     "abort_multipart_uploads_transition": _transition("abortMultipartUploadsTransition", _AGE),
     "delete_objects_transition": _transition("deleteObjectsTransition", _AGE_OR_DATE),
     "storage_class_transitions": Attribute(
@@ -153,8 +160,12 @@ CUSTOM_DOMAIN = ResourceType(
     token="cloudflare:index/r2CustomDomain:R2CustomDomain",  # noqa: S106
     fields={
         **_OF_BUCKET,
-        "domain": Attribute(required=True, replace=Replace.ALWAYS),
-        "zone_id": Attribute(required=True, replace=Replace.ALWAYS, wire="zoneId"),
+        "domain": Attribute(
+            required=True, replace=Replace.ALWAYS, description="Name of the custom domain to be added."
+        ),
+        "zone_id": Attribute(
+            required=True, replace=Replace.ALWAYS, wire="zoneId", description="Zone ID of the custom domain."
+        ),
         "enabled": Attribute(kind=Kind.BOOLEAN, required=True),
         "min_tls": Attribute(optional=True, one_of=("1.0", "1.1", "1.2", "1.3"), wire="minTLS"),
         "ciphers": Attribute(kind=Kind.LIST, optional=True),

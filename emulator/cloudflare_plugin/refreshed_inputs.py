@@ -11,7 +11,7 @@ Properties = Mapping[str, Any]
 
 
 def refreshed(fields: Fields, inputs: Properties, live: Properties) -> dict[str, Any]:
-    """Return the recorded inputs with their live values; one that is gone disappears, none is added."""
+    """Return the recorded inputs with their live values; what is gone disappears, nothing is added."""
     attributes = _by_property(fields)
     return {
         name: _refreshed_value(attributes.get(name), value, live[name])
@@ -57,19 +57,15 @@ def _refreshed_list(attribute: Attribute | None, value: list[Any], live: list[An
     fields = (attribute.fields if attribute else None) or {}
     if attribute is not None and attribute.kind is Kind.SET:
         return _refreshed_set(fields, value, live)
-    kept = [_refreshed_item(fields, item, live[index]) for index, item in enumerate(value) if index < len(live)]
-    return kept + [_imported_item(fields, item) for item in live[len(value) :]]
+    return [_refreshed_item(fields, item, live[index]) for index, item in enumerate(value) if index < len(live)]
 
 
 def _refreshed_set(fields: Fields, value: list[Any], live: list[Any]) -> list[Any]:
-    """Return a set's inputs in the program's order: the elements that are still there, then the new ones."""
-    remaining = [_imported_item(fields, item) for item in live]
-    kept = []
-    for item in value:
-        if item in remaining:
-            remaining.remove(item)
-            kept.append(item)
-    return kept + remaining
+    """Return a set's inputs in the program's order, with changed elements in the places of those that are gone."""
+    found = [_imported_item(fields, item) for item in live]
+    changed = iter([item for item in found if item not in value])
+    places = [item if item in found else next(changed, None) for item in value]
+    return [item for item in places if item is not None]
 
 
 def _refreshed_item(fields: Fields, item: Any, live: Any) -> Any:

@@ -36,6 +36,7 @@ class Kind(StrEnum):
     NUMBER = "number"
     JSON = "json"  # a string that holds JSON; equal when the documents are
     TIME = "time"  # RFC 3339, kept to the second
+    DATE = "date"  # RFC 3339, sent as the day alone
     OBJECT = "object"
     LIST = "list"
     SET = "set"
@@ -69,6 +70,7 @@ class Attribute:
     replace: Replace = Replace.NEVER
     sensitive: bool = False
     deprecated: bool = False
+    description: str = ""  # of a required attribute: part of the sentence that says it is missing
     in_body: bool = True  # False: part of the path, a header, or the plugin's own
     sent_by_name: bool = False  # a list that is sent sorted by name and stays in the program's order in state
     refreshed: bool = True  # False: a read leaves it as it is
@@ -102,11 +104,13 @@ class ResourceType:
     read: Call | None
     update: Call | None
     delete: Call | None
-    imported_by: tuple[str, ...] = ()  # attributes in an import id; empty: cannot be imported
-    import_defaults: Mapping[str, str] = field(default_factory=dict)
-    import_call: Call | None = None  # the call an import makes before the ordinary read; None: the same one
+    imported_by: Mapping[str, str] = field(
+        default_factory=dict
+    )  # attributes in an import id, and their names there
+    import_call: Call | None = None  # the call of an import before the ordinary read; None: the same one
     id_from: str | None = None  # the attribute that is also the id
     frozen: tuple[str, ...] = ()  # attributes that keep their value from state, whatever the program says
+    stored_without_call: tuple[str, ...] = ()  # attributes that an update without a call changes in state
     destroy_warning: bool = False
     missing_name_follow_up: str | None = None  # attribute whose absence in an answer makes a second read
 

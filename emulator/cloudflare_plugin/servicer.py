@@ -10,7 +10,7 @@ import grpc
 from google.protobuf import empty_pb2, struct_pb2
 
 from emulator.cloudflare_plugin import PLUGIN_VERSION, operations
-from emulator.cloudflare_plugin.api import CloudflareClient, RequestFailedError
+from emulator.cloudflare_plugin.api import CloudflareClient, ProviderError
 from emulator.cloudflare_plugin.catalog import RESOURCE_TYPES, UnsupportedTypeError, resource_type
 from emulator.cloudflare_plugin.configuration import (
     SECRET_KEYS,
@@ -31,7 +31,7 @@ from emulator.cloudflare_plugin.properties import (
 from emulator.cloudflare_plugin.protocol import plugin_pb2, provider_pb2, provider_pb2_grpc
 from emulator.cloudflare_plugin.refreshed_inputs import imported, refreshed
 from emulator.cloudflare_plugin.schema import UNKNOWN, ResourceType
-from emulator.cloudflare_plugin.validation import deprecated, failures
+from emulator.cloudflare_plugin.validation import deprecated, failures, unsupported
 
 ANNOUNCEMENT: Final = "stand-in Cloudflare plugin (emulator): the official one is not in use"
 _NOT_DESTROYED: Final = (
@@ -41,7 +41,7 @@ _NOT_DESTROYED: Final = (
 _NOT_FOUND: Final = (
     "[WARNING] The resource was not found on the server and will be removed from state.: Resource not found"
 )
-_EXPECTED_ERRORS: Final = (RequestFailedError, UnsupportedTypeError, NotLoopbackError, ValueError, OSError)
+_EXPECTED_ERRORS: Final = (ProviderError, ValueError, OSError)
 
 Log = Callable[[str, str, str], Awaitable[None]]  # severity ("INFO", "WARNING", "ERROR"), message, URN
 MakeClient = Callable[[Configuration], CloudflareClient]
@@ -107,16 +107,17 @@ class CloudflareServicer(provider_pb2_grpc.ResourceProviderServicer):  # type: i
     async def Check(self, request: Any, context: Any) -> Any:  # noqa: N802
         type_ = await self._type(request, context)
         inputs = plain(_from_struct(request.news))
-        config = to_attributes(type_.fields, inputs)
+        try:
+            config = to_attributes(type_.fields, inputs)
+        except _EXPECTED_ERRORS as error:
+            await self._fail(error, request.urn, context)
         for name in deprecated(type_.fields, config):
             message = f'[WARNING] property "{name}" is deprecated: This attribute is deprecated.'
             await self._log("WARNING", message, request.urn)
+        reasons = [*unsupported(type_.fields, inputs), *failures(type_.fields, config, _name(request))]
         return provider_pb2.CheckResponse(
             inputs=_to_struct(mark_secrets(type_.fields, inputs)),
-            failures=[
-                provider_pb2.CheckFailure(reason=reason)
-                for reason in failures(type_.fields, config, _name(request))
-            ],
+            failures=[provider_pb2.CheckFailure(reason=reason) for reason in reasons],
         )
 
     async def Diff(self, request: Any, context: Any) -> Any:  # noqa: N802
@@ -216,9 +217,8 @@ class CloudflareServicer(provider_pb2_grpc.ResourceProviderServicer):  # type: i
         return self._client
 
     async def _fail(self, error: Exception, urn: str, context: Any) -> NoReturn:
-        if isinstance(error, RequestFailedError):
-            await self._log("ERROR", f"[ERROR] {error.text}: failed to make http request", urn)
-            await context.abort(grpc.StatusCode.UNKNOWN, f"failed to make http request: {error.text}")
+        if isinstance(error, ProviderError):
+            await self._log("ERROR", f"[ERROR] {error.detail}: {error.summary}", urn)
         await context.abort(grpc.StatusCode.UNKNOWN, str(error))
         raise AssertionError from error
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from emulator.cloudflare_plugin.schema import UNKNOWN, Attribute, Fields, Value, property_name
+from emulator.cloudflare_plugin.schema import UNKNOWN, Attribute, Fields, Kind, Value, property_name
 
-_MISSING_SUMMARY = "Missing required property"
+_MISSING = "Missing required property"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +23,30 @@ class Place:
             f"{self.attribute}{separator}{name}", f"{self.property}{separator}{property_name(name, attribute)}"
         )
 
-    def element(self, index: int) -> Place:
+    def element(self, attribute: Attribute, index: int, item: Value) -> Place:
+        """Return an element's place. A set's element has no index; the official plugin names it by its value."""
+        if attribute.kind is Kind.SET:
+            return Place(f'{self.attribute}[Value("{item}")]', self.property)
         return Place(f"{self.attribute}[{index}]", f"{self.property}[{index}]")
 
 
 def failures(fields: Fields, values: Mapping[str, Value], resource_name: str) -> list[str]:
     """Return the reasons for which these inputs are refused; an unknown value is never refused."""
     return [
-        f"{problem}. Examine values at '{resource_name}.{place.property}'."
+        problem
+        if problem.startswith(_MISSING)
+        else f"{problem}. Examine values at '{resource_name}.{place.property}'."
         for place, problem in _problems(fields, values, Place())
+    ]
+
+
+def unsupported(fields: Fields, properties: Iterable[str]) -> list[str]:
+    """Return the properties that the official plugin may know and the stand-in does not."""
+    known = {property_name(name, attribute) for name, attribute in fields.items()}
+    return [
+        f"The emulator's stand-in Cloudflare plugin does not know the property '{name}' of this resource"
+        for name in properties
+        if name not in known
     ]
 
 
@@ -54,13 +69,14 @@ def _value_problems(attribute: Attribute, value: Value, place: Place) -> Iterato
         return
     if value is None:
         if attribute.required:
-            yield place, f"{_MISSING_SUMMARY} '{place.property}'"
+            described = f": {attribute.description}" if attribute.description else ""
+            yield place, f"{_MISSING} '{place.property}'{described}"
         return
     if isinstance(value, dict):
         yield from _problems(attribute.fields or {}, value, place)
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _element_problems(attribute, item, place.element(index))
+            yield from _element_problems(attribute, item, place.element(attribute, index, item))
     else:
         yield from _scalar_problems(attribute, value, place)
 

@@ -1,10 +1,17 @@
-"""Worker resource types of plugin 6.17.0. Source: tests/fixtures/wire/pulumi_cloudflare, cloudflare.md 2.3 to 2.5."""
+"""Worker resource types of plugin 6.17.0. Source: tests/fixtures/wire/pulumi_cloudflare, cloudflare.md 2.3, 2.5."""
 
 from __future__ import annotations
 
 from emulator.cloudflare_plugin.schema import Attribute, Call, Fields, Kind, Replace, ResourceType
+from emulator.cloudflare_plugin.worker_version_type import WORKER_VERSION
 
-_ACCOUNT = Attribute(required=True, in_body=False, replace=Replace.ALWAYS)
+_ACCOUNT = Attribute(optional=True, in_body=False, replace=Replace.ALWAYS)
+_SCRIPT_NAME = Attribute(
+    required=True,
+    in_body=False,
+    replace=Replace.ALWAYS,
+    description="Name of the script, used in URLs and route configuration.",
+)
 _WORKERS = "accounts/{account_id}/workers/workers"
 _SCRIPT = "accounts/{account_id}/workers/scripts/{script_name}"
 _DOMAINS = "accounts/{account_id}/workers/domains"
@@ -12,14 +19,6 @@ _DOMAINS = "accounts/{account_id}/workers/domains"
 
 def _switch(default: bool) -> Attribute:
     return Attribute(kind=Kind.BOOLEAN, optional=True, computed=True, default=default)
-
-
-def _text(*, sensitive: bool = False) -> Attribute:
-    return Attribute(optional=True, sensitive=sensitive)
-
-
-def _texts() -> Attribute:
-    return Attribute(kind=Kind.LIST, optional=True)
 
 
 _SAMPLING_RATE = Attribute(kind=Kind.NUMBER, optional=True, computed=True, default=1)
@@ -68,7 +67,7 @@ WORKER = ResourceType(
     fields={
         "id": Attribute(computed=True, keeps_state=True),
         "account_id": _ACCOUNT,
-        "name": Attribute(required=True),
+        "name": Attribute(required=True, description="Name of the Worker."),
         "logpush": _switch(False),
         "tags": Attribute(kind=Kind.SET, optional=True, computed=True, default=[]),
         "observability": Attribute(
@@ -91,7 +90,11 @@ WORKER = ResourceType(
             },
         ),
         "tail_consumers": Attribute(
-            kind=Kind.SET, optional=True, computed=True, default=[], fields={"name": Attribute(required=True)}
+            kind=Kind.SET,
+            optional=True,
+            computed=True,
+            default=[],
+            fields={"name": Attribute(required=True, description="Name of the consumer Worker.")},
         ),
         "created_on": Attribute(kind=Kind.TIME, computed=True, keeps_state=True),
         "deployed_on": Attribute(kind=Kind.TIME, computed=True, keeps_state=True),
@@ -112,150 +115,7 @@ WORKER = ResourceType(
     read=Call(method="GET", path=_WORKERS + "/{id}", body="none"),
     update=Call(method="PUT", path=_WORKERS + "/{id}"),
     delete=Call(method="DELETE", path=_WORKERS + "/{id}", body="none"),
-    imported_by=("account_id", "id"),
-)
-
-_BINDING_TYPES = (
-    "ai ai_search ai_search_namespace analytics_engine assets browser d1 data_blob dispatch_namespace"
-    " durable_object_namespace hyperdrive inherit images json kv_namespace media mtls_certificate plain_text"
-    " pipelines queue ratelimit r2_bucket secret_text send_email service text_blob vectorize version_metadata"
-    " secrets_store_secret flagship secret_key workflow wasm_module vpc_service vpc_network"
-)
-_PLAIN_BINDING_TEXTS = (
-    "app_id bucket_name certificate_id dataset destination_address dispatch_namespace entrypoint environment"
-    " id index_name instance_name namespace network_id old_name part pipeline queue_name secret_name service"
-    " service_id store_id tunnel_id version_id workflow_name"
-)
-_OF_DURABLE_OBJECT = Attribute(optional=True, computed=True, unknown_only_for_type="durable_object_namespace")
-_KEY_FORMATS = ("raw", "pkcs8", "spki", "jwk")
-_KEY_USAGES = ("encrypt", "decrypt", "sign", "verify", "deriveKey", "deriveBits", "wrapKey", "unwrapKey")
-
-_BINDING: Fields = {
-    "name": Attribute(required=True),
-    "type": Attribute(required=True, one_of=tuple(_BINDING_TYPES.split())),
-    **{name: _text() for name in _PLAIN_BINDING_TEXTS.split()},
-    "algorithm": Attribute(kind=Kind.JSON, optional=True),
-    "allowed_destination_addresses": _texts(),
-    "allowed_sender_addresses": _texts(),
-    "class_name": _OF_DURABLE_OBJECT,
-    "database_id": Attribute(optional=True, computed=True),
-    "format": Attribute(optional=True, one_of=_KEY_FORMATS),
-    "json": Attribute(kind=Kind.JSON, optional=True),
-    "jurisdiction": Attribute(optional=True, one_of=("eu", "fedramp", "fedramp-high")),
-    "key_base64": _text(sensitive=True),
-    "key_jwk": Attribute(kind=Kind.JSON, optional=True, sensitive=True),
-    "namespace_id": _OF_DURABLE_OBJECT,
-    "outbound": Attribute(
-        kind=Kind.OBJECT,
-        optional=True,
-        fields={
-            "params": Attribute(kind=Kind.LIST, optional=True, fields={"name": Attribute(required=True)}),
-            "worker": Attribute(
-                kind=Kind.OBJECT,
-                optional=True,
-                fields={"entrypoint": _text(), "environment": _text(), "service": _text()},
-            ),
-        },
-    ),
-    "script_name": _OF_DURABLE_OBJECT,
-    "simple": Attribute(
-        kind=Kind.OBJECT,
-        optional=True,
-        fields={
-            "limit": Attribute(kind=Kind.NUMBER, required=True),
-            "period": Attribute(kind=Kind.INTEGER, required=True),
-        },
-    ),
-    "text": _text(sensitive=True),
-    "usages": Attribute(kind=Kind.SET, optional=True, one_of=_KEY_USAGES),
-}
-
-_PLACEMENT: Fields = {
-    "mode": Attribute(optional=True, one_of=("smart", "targeted")),
-    "region": _text(),
-    "hostname": _text(),
-    "host": _text(),
-    "target": Attribute(
-        kind=Kind.LIST,
-        optional=True,
-        fields={"region": _text(), "hostname": _text(), "host": _text()},
-        property_name="targets",
-    ),
-}
-
-_VERSIONS = _WORKERS + "/{worker_id}/versions"
-_VERSION = _VERSIONS + "/{id}"
-
-WORKER_VERSION = ResourceType(
-    token="cloudflare:index/workerVersion:WorkerVersion",  # noqa: S106
-    fields={
-        "id": Attribute(computed=True, keeps_state=True, replace=Replace.ALWAYS),
-        "account_id": _ACCOUNT,
-        "worker_id": Attribute(required=True, in_body=False, replace=Replace.ALWAYS),
-        "annotations": Attribute(
-            kind=Kind.OBJECT,
-            optional=True,
-            computed=True,
-            replace=Replace.IF_CONFIGURED_PART_CHANGED,
-            fields={
-                "workers_message": Attribute(optional=True, wire="workers/message"),
-                "workers_tag": Attribute(optional=True, wire="workers/tag"),
-                "workers_triggered_by": Attribute(computed=True, wire="workers/triggered_by"),
-            },
-        ),
-        "bindings": Attribute(
-            kind=Kind.LIST, optional=True, fields=_BINDING, replace=Replace.IF_BINDING_CHANGED, sent_by_name=True
-        ),
-        "compatibility_date": Attribute(optional=True, replace=Replace.ALWAYS),
-        "compatibility_flags": Attribute(
-            kind=Kind.SET, optional=True, computed=True, replace=Replace.IF_CONFIGURED
-        ),
-        "created_on": Attribute(kind=Kind.TIME, computed=True),
-        "limits": Attribute(
-            kind=Kind.OBJECT,
-            optional=True,
-            computed=True,
-            replace=Replace.IF_CONFIGURED,
-            fields={
-                "cpu_ms": Attribute(kind=Kind.INTEGER, optional=True),
-                "subrequests": Attribute(kind=Kind.INTEGER, optional=True),
-            },
-        ),
-        "main_module": Attribute(optional=True, replace=Replace.ALWAYS),
-        "main_script_base64": Attribute(computed=True),
-        "migration_tag": Attribute(computed=True),
-        "modules": Attribute(
-            kind=Kind.SET,
-            optional=True,
-            replace=Replace.ALWAYS,
-            fields={
-                "content_base64": _text(),
-                "content_file": Attribute(optional=True, in_body=False, refreshed=False),
-                "content_sha256": Attribute(computed=True, in_body=False, refreshed=False),
-                "content_type": Attribute(required=True),
-                "name": Attribute(required=True),
-            },
-        ),
-        "number": Attribute(kind=Kind.INTEGER, computed=True),
-        "placement": Attribute(kind=Kind.OBJECT, optional=True, fields=_PLACEMENT, replace=Replace.ALWAYS),
-        "source": Attribute(computed=True),
-        "startup_time_ms": Attribute(kind=Kind.INTEGER, computed=True),
-        "urls": Attribute(kind=Kind.LIST, computed=True),
-        "usage_model": Attribute(
-            optional=True,
-            computed=True,
-            default="standard",
-            deprecated=True,
-            one_of=("standard", "bundled", "unbound"),
-            replace=Replace.IF_CONFIGURED,
-        ),
-    },
-    create=Call(method="POST", path=_VERSIONS),
-    read=Call(method="GET", path=_VERSION, query="include=modules", body="none"),
-    update=None,
-    delete=None,
-    imported_by=("account_id", "worker_id", "id"),
-    import_call=Call(method="GET", path=_VERSION, body="none"),
+    imported_by={"account_id": "account_id", "id": "worker_id"},
 )
 
 WORKERS_DEPLOYMENT = ResourceType(
@@ -263,8 +123,13 @@ WORKERS_DEPLOYMENT = ResourceType(
     fields={
         "id": Attribute(computed=True, keeps_state=True, replace=Replace.ALWAYS),
         "account_id": _ACCOUNT,
-        "script_name": Attribute(required=True, in_body=False, replace=Replace.ALWAYS),
-        "strategy": Attribute(required=True, one_of=("percentage",), replace=Replace.ALWAYS),
+        "script_name": _SCRIPT_NAME,
+        "strategy": Attribute(
+            required=True,
+            one_of=("percentage",),
+            replace=Replace.ALWAYS,
+            description='Available values: "percentage".',
+        ),
         "versions": Attribute(
             kind=Kind.LIST,
             required=True,
@@ -292,7 +157,16 @@ WORKERS_DEPLOYMENT = ResourceType(
     read=Call(method="GET", path=_SCRIPT + "/deployments/{id}", body="none"),
     update=None,
     delete=None,
-    imported_by=("account_id", "script_name", "id"),
+    imported_by={"account_id": "account_id", "script_name": "script_name", "id": "deployment_id"},
+)
+
+_HOSTNAME = (
+    "Hostname of the domain. Can be either the zone apex or a subdomain of the zone. Requests to this hostname will be"
+    " routed to the configured Worker."
+)
+_SERVICE = (
+    "Name of the Worker associated with the domain."  # one sentence per line
+    " Requests to the configured hostname will be routed to this Worker."
 )
 
 WORKERS_CUSTOM_DOMAIN = ResourceType(
@@ -300,8 +174,8 @@ WORKERS_CUSTOM_DOMAIN = ResourceType(
     fields={
         "id": Attribute(computed=True, keeps_state=True),
         "account_id": _ACCOUNT,
-        "hostname": Attribute(required=True, replace=Replace.ALWAYS),
-        "service": Attribute(required=True),
+        "hostname": Attribute(required=True, replace=Replace.ALWAYS, description=_HOSTNAME),
+        "service": Attribute(required=True, description=_SERVICE),
         "environment": Attribute(optional=True, computed=True, deprecated=True),
         "zone_id": Attribute(optional=True, computed=True),
         "zone_name": Attribute(optional=True, computed=True),
@@ -311,7 +185,7 @@ WORKERS_CUSTOM_DOMAIN = ResourceType(
     read=Call(method="GET", path=_DOMAINS + "/{id}", body="none"),
     update=Call(method="PUT", path=_DOMAINS),
     delete=Call(method="DELETE", path=_DOMAINS + "/{id}", body="none"),
-    imported_by=("account_id", "id"),
+    imported_by={"account_id": "account_id", "id": "domain_id"},
 )
 
 WORKERS_CRON_TRIGGER = ResourceType(
@@ -319,7 +193,7 @@ WORKERS_CRON_TRIGGER = ResourceType(
     fields={
         "id": Attribute(computed=True, in_body=False, refreshed=False, keeps_state=True, replace=Replace.ALWAYS),
         "account_id": _ACCOUNT,
-        "script_name": Attribute(required=True, in_body=False, replace=Replace.ALWAYS),
+        "script_name": _SCRIPT_NAME,
         "schedules": Attribute(
             kind=Kind.LIST,
             required=True,
@@ -334,7 +208,7 @@ WORKERS_CRON_TRIGGER = ResourceType(
     read=Call(method="GET", path=_SCRIPT + "/schedules", body="none"),
     update=Call(method="PUT", path=_SCRIPT + "/schedules", body="schedules"),
     delete=None,
-    imported_by=("account_id", "script_name"),
+    imported_by={"account_id": "account_id", "script_name": "script_name"},
     id_from="script_name",
     destroy_warning=True,
 )

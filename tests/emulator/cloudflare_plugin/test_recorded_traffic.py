@@ -9,33 +9,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import grpc
 import pytest
 from aiohttp import web
-from google.protobuf import empty_pb2
-from google.protobuf.json_format import MessageToDict, ParseDict
 
-from emulator.cloudflare_plugin.api import CloudflareClient
-from emulator.cloudflare_plugin.configuration import Configuration
-from emulator.cloudflare_plugin.protocol import provider_pb2, provider_pb2_grpc
-from emulator.cloudflare_plugin.servicer import CloudflareServicer
+from tests.emulator.cloudflare_plugin.harness import served_plugin
 
 RECORDINGS = Path(__file__).parents[2] / "fixtures" / "wire" / "pulumi_cloudflare"
 STEPS = sorted(path.parent.name for path in RECORDINGS.glob("*/rpc.json"))
 RECORDED_ADDRESS = "127.0.0.1:18080"
-REQUESTS = {
-    "Handshake": provider_pb2.ProviderHandshakeRequest,
-    "GetPluginInfo": empty_pb2.Empty,
-    "CheckConfig": provider_pb2.CheckRequest,
-    "DiffConfig": provider_pb2.DiffRequest,
-    "Configure": provider_pb2.ConfigureRequest,
-    "Check": provider_pb2.CheckRequest,
-    "Diff": provider_pb2.DiffRequest,
-    "Create": provider_pb2.CreateRequest,
-    "Read": provider_pb2.ReadRequest,
-    "Update": provider_pb2.UpdateRequest,
-    "Delete": provider_pb2.DeleteRequest,
-}
 MEANT_HEADERS = ("cf-r2-jurisdiction", "cf-r2-storage-class", "content-type")
 
 
@@ -68,14 +49,6 @@ class ReplayedApi:
         return web.Response(status=call["status"], text=body, content_type="application/json", headers=headers)
 
 
-async def no_sleep(seconds: float) -> None:
-    """Waits are not part of what is recorded."""
-
-
-def normalized(text: str, address: str) -> str:
-    return text.replace(address, RECORDED_ADDRESS)
-
-
 @asynccontextmanager
 async def served(api: ReplayedApi) -> AsyncIterator[str]:
     application = web.Application()
@@ -91,44 +64,16 @@ async def served(api: ReplayedApi) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
-@asynccontextmanager
-async def plugin(base_url: str) -> AsyncIterator[provider_pb2_grpc.ResourceProviderStub]:
-    async def log(severity: str, message: str, urn: str) -> None:
-        pass
-
-    def make_client(configuration: Configuration) -> CloudflareClient:
-        return CloudflareClient(configuration.base_url, configuration.authorization, sleep=no_sleep)
-
-    environment = {"CLOUDFLARE_BASE_URL": base_url, "CLOUDFLARE_API_TOKEN": "dummy-token-for-tests"}
-    servicer = CloudflareServicer(environment=environment, log=log, make_client=make_client)
-    server = grpc.aio.server()
-    provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        yield provider_pb2_grpc.ResourceProviderStub(channel)
-    await server.stop(grace=None)
-    await servicer.close()
-
-
 async def replay(step: str) -> tuple[list[dict[str, Any]], ReplayedApi]:
     """Feed a step's recorded calls to the plugin; return what it answered in the recorded form."""
     calls = json.loads((RECORDINGS / step / "rpc.json").read_text())
     api = ReplayedApi(json.loads((RECORDINGS / step / "http.json").read_text()))
-    answers = []
     async with served(api) as address:
         reachable = "127.0.0.1:9" if step == "61-unreachable" else address
-        async with plugin(f"http://{reachable}/client/v4") as stub:
-            for call in calls:
-                request = ParseDict(call["request"], REQUESTS[call["rpc"]]())
-                try:
-                    response = await getattr(stub, call["rpc"])(request)
-                    answers.append({"response": MessageToDict(response)})
-                except grpc.aio.AioRpcError as error:
-                    code = {"UNKNOWN": "Unknown", "UNIMPLEMENTED": "Unimplemented"}[error.code().name]
-                    text = normalized(f"rpc error: code = {code} desc = {error.details()}", address)
-                    answers.append({"errors": [text]})
-    return answers, api
+        async with served_plugin(f"http://{reachable}/client/v4") as plugin:
+            answers = [await plugin.call(call["rpc"], call["request"]) for call in calls]
+    recorded_address = json.loads(json.dumps(answers).replace(address, RECORDED_ADDRESS))
+    return recorded_address, api
 
 
 @pytest.mark.parametrize("step", STEPS)

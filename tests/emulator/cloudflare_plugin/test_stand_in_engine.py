@@ -80,7 +80,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
 
 @pytest.mark.engine
 def test_recorded_program_goes_up_changes_and_comes_down(stack: Stack) -> None:
-    """Up, nothing to do, refresh, switch by one deployment, destroy by five calls: as recorded with the official one."""
+    """Up, nothing to do, refresh, a switch by one deployment, a destroy by five calls: as recorded."""
     first = stack.pulumi("up", "--yes")
     assert "12 created" in first
     assert "rk-planted-secret" not in first
