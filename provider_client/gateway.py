@@ -33,7 +33,7 @@ from provider_client.models import Generation, GenerationRequest, GenerationStat
 ATTEMPTS = 4
 FIRST_POLL_SECONDS = 0.5
 LONGEST_POLL_SECONDS = 2.0
-LONGEST_RETRY_SECONDS = 30.0
+LONGEST_RETRY_SECONDS = 60.0  # the gateway's own limit is per minute
 OVERRIDE_HEADER = "Cloudflare-Workers-Version-Overrides"
 
 Parsed = TypeVar("Parsed", bound=BaseModel)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from provider_client.errors import (
     ApiError,
@@ -15,19 +15,20 @@ from provider_client.errors import (
 from provider_client.failure_signals import Signal
 from provider_client.failures import FailureKind, classify, failure_of
 from provider_client.gateway import Answer, DownloadedAsset
-from provider_client.models import Asset, Generation, GenerationError, GenerationStatus, Health
+from provider_client.models import Asset, Generation, GenerationError, GenerationStatus, Health, Operation
 from provider_client.redaction import redact
 from provider_client.verification.budget import GROSS_FACTOR
-from provider_client.verification.images import BrokenImage, Picture, correlation, hash_distance, inspect
-from provider_client.verification.measurement import Measurement, Outcome, passed
+from provider_client.verification.images import BrokenImage, Picture, inspect, outline_likeness, visible_difference
+from provider_client.verification.measurement import Measurement, Outcome, passed, plain
 from provider_client.verification.plan import PlannedAsset, VerificationPlan
 
 BLANK_BELOW = 2.0
 NOISE_BELOW = 2.0
-UNRELATED_BELOW = 0.10
+LEAST_LIKENESS = 0.30
+CUT_OUT_DIFFERENCE = 25.0
 TOLERATED_5XX = 0.10
 SYSTEMATIC_KINDS = frozenset({"AUTH", "QUOTA", "BAD_REQUEST", "MODEL_NOT_FOUND", "OUT_OF_MEMORY"})
-CUT_OUT = frozenset({"remove_background", "pipeline"})
+CUT_OUT = frozenset({Operation.REMOVE_BACKGROUND, Operation.PIPELINE})
 
 
 def failed(
@@ -37,9 +38,9 @@ def failed(
     return Measurement(
         check=check,
         outcome=Outcome.FAILED,
-        measured=measured,
-        limit=limit,
-        message=message,
+        measured=plain(measured),
+        limit=plain(limit),
+        message=plain(message),
         mitigation=mitigation,
         systematic=systematic,
     )
@@ -70,9 +71,15 @@ def check_identity(health: Health, provider: str, version_id: str | None) -> tup
     if health.status == "ok":
         measurements.append(passed("health.status", "ok", "ok"))
     else:
-        reasons = ", ".join(f"{check} {state}" for check, state in health.checks.items())
+        reasons = ", ".join(_not_ok(health))
         measurements.append(failed("health.status", health.status, "ok", reasons, mitigation="switchback doctor"))
     return tuple(measurements)
+
+
+def _not_ok(health: Health) -> list[str]:
+    """The gateway's own words for what is wrong; each of its checks is `{ok, detail}`."""
+    checks = ((name, state) for name, state in health.checks.items() if isinstance(state, Mapping))
+    return [f"{name}: {state.get('detail')}" for name, state in checks if not state.get("ok")]
 
 
 def check_capabilities(health: Health, plan: VerificationPlan) -> tuple[Measurement, ...]:
@@ -178,11 +185,11 @@ def _not_generated(kind: str, message: str, mitigation: str, outcome: Outcome = 
     return Measurement(
         check="generates",
         outcome=outcome,
-        measured=kind,
+        measured=plain(kind),
         limit="succeeded",
-        message=message,
-        kind=kind,
-        mitigation=mitigation,
+        message=plain(message),
+        kind=plain(kind),
+        mitigation=plain(mitigation),
         systematic=kind in SYSTEMATIC_KINDS,
     )
 
@@ -254,7 +261,7 @@ def check_content(
     ]
     if planned.operation in CUT_OUT:
         measurements.append(_check_transparency(picture, planned))
-    if source is not None and planned.operation == "img2img":
+    if source is not None:
         measurements.extend(_check_relation(picture, source, planned))
     return measurements, picture
 
@@ -296,12 +303,17 @@ def _check_transparency(picture: Picture, planned: PlannedAsset) -> Measurement:
 
 
 def _check_relation(picture: Picture, source: Picture, planned: PlannedAsset) -> Sequence[Measurement]:
-    """img2img must keep something of its input and change something; a cut-out keeps what is left."""
-    likeness, distance = correlation(picture, source), hash_distance(picture.fingerprint, source.fingerprint)
-    measured = f"correlation {likeness:.2f} with the input"
-    if likeness < UNRELATED_BELOW:
-        message = "the picture has nothing of its input"
-        return [failed("related to input", measured, f">= {UNRELATED_BELOW:.2f}", message)]
-    if planned.operation == "img2img" and distance == 0 and picture.small == source.small:
+    """img2img keeps the outlines of its input and changes something; a cut-out changes nothing of what is left."""
+    if planned.operation is Operation.REMOVE_BACKGROUND:
+        difference = visible_difference(picture, source)
+        measured, limit = f"differs by {difference:.0f} of 255", f"<= {CUT_OUT_DIFFERENCE:.0f}"
+        if difference <= CUT_OUT_DIFFERENCE:
+            return [passed("related to input", measured, limit)]
+        return [failed("related to input", measured, limit, "what is left is not what was sent")]
+    likeness = outline_likeness(picture, source)
+    measured, limit = f"outlines alike to {likeness:.2f}", f">= {LEAST_LIKENESS:.2f}"
+    if likeness < LEAST_LIKENESS:
+        return [failed("related to input", measured, limit, "the picture has nothing of its input")]
+    if picture.small == source.small:
         return [failed("changed from input", "identical", "changed", "the input came back unchanged")]
-    return [passed("related to input", measured)]
+    return [passed("related to input", measured, limit)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +18,7 @@ from PIL import Image, ImageStat, UnidentifiedImageError
 MIME_OF_FORMAT: Final = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
 SMALL: Final = (64, 64)
 BLOCK: Final = 8
+OPAQUE: Final = 250
 MAX_PIXELS: Final = 64_000_000
 
 
@@ -31,7 +33,8 @@ class Picture:
     `spread` is the standard deviation of the grey picture, `contrast` that of its 64 x 64 miniature: below 2 is blank.
     `shape` is what averaging 8 x 8 pixels leaves of the spread, over what it would leave of pixels that know nothing
     of each other: 1 is white noise, 8 is all shapes.
-    `transparent_share` is the share of pixels that are (nearly) fully transparent.
+    `transparent_share` is the share of pixels that are (nearly) fully transparent. `small` and `visible` are the
+    grey values and the opacity of the miniature, row by row.
     """
 
     format: str
@@ -45,6 +48,7 @@ class Picture:
     shape: float
     fingerprint: int
     small: tuple[int, ...]
+    visible: tuple[int, ...]
 
 
 def open_picture(content: bytes) -> Image.Image:
@@ -84,6 +88,7 @@ def inspect(content: bytes) -> Picture:
         shape=BLOCK * blocks / spread if spread else 0.0,
         fingerprint=difference_hash(grey),
         small=tuple(small.tobytes()),
+        visible=_visible(alpha),
     )
 
 
@@ -99,9 +104,29 @@ def hash_distance(one: int, other: int) -> int:
     return (one ^ other).bit_count()
 
 
-def correlation(one: Picture, other: Picture) -> float:
-    """Pearson correlation of the two small grey pictures, -1 to 1; unrelated pictures are near 0."""
-    a, b = one.small, other.small
+def outline_likeness(one: Picture, other: Picture) -> float:
+    """Correlation of the outlines of two pictures, -1 to 1, whatever their colours.
+
+    Measured on the emulator's paintings: unrelated pictures stay below 0.25, img2img at strength 0.5 above 0.75.
+    """
+    return _correlation(_outline(one.small), _outline(other.small))
+
+
+def visible_difference(cut_out: Picture, source: Picture) -> float:
+    """Mean difference of grey values, 0 to 255, where the cut-out is opaque: 0 when only the background went."""
+    pairs = zip(cut_out.small, source.small, cut_out.visible, strict=True)
+    differences = [abs(one - other) for one, other, alpha in pairs if alpha > OPAQUE]
+    return sum(differences) / len(differences) if differences else 255.0
+
+
+def _outline(small: tuple[int, ...]) -> list[int]:
+    """How much each cell differs from its right and lower neighbours."""
+    side = SMALL[0]
+    cells = (row * side + column for row in range(side - 1) for column in range(side - 1))
+    return [abs(small[cell] - small[cell + 1]) + abs(small[cell] - small[cell + side]) for cell in cells]
+
+
+def _correlation(a: Sequence[int], b: Sequence[int]) -> float:
     mean_a, mean_b = sum(a) / len(a), sum(b) / len(b)
     covariance = sum((x - mean_a) * (y - mean_b) for x, y in zip(a, b, strict=True))
     spread = (sum((x - mean_a) ** 2 for x in a) * sum((y - mean_b) ** 2 for y in b)) ** 0.5
@@ -116,6 +141,12 @@ def _grey(image: Image.Image, alpha: Image.Image | None) -> Image.Image:
     )  # what lies under transparent pixels is not seen, so it must not count
     canvas.paste(image.convert("RGB").convert("L"), mask=alpha)
     return canvas
+
+
+def _visible(alpha: Image.Image | None) -> tuple[int, ...]:
+    if alpha is None:
+        return (255,) * (SMALL[0] * SMALL[1])
+    return tuple(alpha.resize(SMALL, Image.Resampling.BOX).tobytes())
 
 
 def _transparent_share(alpha: Image.Image | None) -> float:

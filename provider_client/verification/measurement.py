@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+LONGEST_TEXT = 400
+
 
 class Outcome(StrEnum):
     """Four words, best first. ERROR means the verifier could not judge, whatever the provider is like."""
@@ -44,12 +46,19 @@ class Measurement:
 
     @property
     def sentence(self) -> str:
-        """ "<check> <measured>, expected <limit>: <message>" for a person."""
-        parts = f"{self.check} {self.measured}"
-        if self.limit:
-            parts += f", expected {self.limit}"
-        return f"{parts}: {self.message}" if self.message else parts
+        """For a person: what was measured against what. A classified failure begins with its kind."""
+        if self.kind and self.measured == self.kind:
+            return f"{self.kind}: {self.message}" if self.message else self.kind
+        expected = f", expected {self.limit}" if self.limit else ""
+        message = f": {self.message}" if self.message else ""
+        return f"{self.check} {self.measured}{expected}{message}"
+
+
+def plain(text: str) -> str:
+    """One short printable line of whatever a provider or gateway said: no control characters, no terminal codes."""
+    line = " ".join("".join(char if char.isprintable() else " " for char in text[: 2 * LONGEST_TEXT]).split())
+    return line if len(line) <= LONGEST_TEXT else line[: LONGEST_TEXT - 1] + "…"
 
 
 def passed(check: str, measured: str, limit: str = "") -> Measurement:
-    return Measurement(check=check, outcome=Outcome.SUCCESSFUL, measured=measured, limit=limit)
+    return Measurement(check=check, outcome=Outcome.SUCCESSFUL, measured=plain(measured), limit=plain(limit))

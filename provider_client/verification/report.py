@@ -82,8 +82,23 @@ class AssetResult:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Parity:
+    """One asset made by both candidate and live (parity.py); ratios are candidate over live, None: not comparable.
+
+    `distance` is the number of differing bits of the pictures' fingerprints, 0 (alike) to 64.
+    """
+
+    number: int
+    name: str
+    differences: tuple[str, ...]
+    distance: int | None = None
+    seconds_ratio: float | None = None
+    cost_ratio: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report:
-    """Everything one run found. `estimate_usd` and `spent_usd` are None when no price is known."""
+    """Everything one run found. `spent_usd` is None when no price is known; `reference` is the live run beside it."""
 
     verdict: Verdict
     target: Target
@@ -96,6 +111,8 @@ class Report:
     stopped: str = ""
     cancelled: bool = False
     events: tuple[Event, ...] = field(default=(), repr=False)
+    reference: Report | None = field(default=None, repr=False)
+    parity: tuple[Parity, ...] = ()
 
     @property
     def counts(self) -> dict[Outcome, int]:
@@ -136,6 +153,7 @@ class Report:
             },
             "run": [asdict(measurement) for measurement in self.run],
             "assets": [_asset_to_json(asset) for asset in self.assets],
+            "parity": [asdict(pair) for pair in self.parity],
             "plan": self.plan.model_dump(mode="json"),
         }
 

@@ -194,15 +194,14 @@ class _Run:
             self._tell(Stopped(reason=reason))
 
     def _compare_with_earlier(self, result: AssetResult) -> AssetResult:
-        """The same bytes for another seed mean that a cache answered and not the provider."""
+        """The same picture for another seed: a cache answered, and nobody knows for which of the two it was made."""
         if not result.sha256 or result.planned.operation is Operation.REMOVE_BACKGROUND:
             return result
-        twin = next((other for other in self.assets if other.sha256 == result.sha256), None)
-        if twin is None:
-            return result
-        measured, message = f"same bytes as {twin.planned.name}", "an old picture came from a cache"
-        wrong = failed("distinct", measured, "a new picture per seed", message)
-        return replace(result, measurements=(*result.measurements, wrong))
+        for index, other in enumerate(self.assets):
+            if is_same_picture(other, result):
+                self.assets[index] = _not_distinct(other, result.planned.name)
+                result = _not_distinct(result, other.planned.name)
+        return result
 
     def _look_again(self) -> None:
         """A URL that worked at first may be gone: each is asked for once more at the end."""
@@ -268,6 +267,21 @@ class _Either(threading.Event):
 
     def is_set(self) -> bool:
         return any(event.is_set() for event in self._events)
+
+
+def is_same_picture(one: AssetResult, other: AssetResult) -> bool:
+    """The same bytes, or the same picture in other bytes (a PNG may carry its own prompt)."""
+    if one.sha256 == other.sha256:
+        return True
+    return one.picture is not None and other.picture is not None and one.picture.small == other.picture.small
+
+
+def _not_distinct(result: AssetResult, other: str) -> AssetResult:
+    if any(measurement.check == "distinct" for measurement in result.measurements):
+        return result
+    message = "one picture for two requests: an old one came from a cache, or the request is ignored"
+    wrong = failed("distinct", f"same picture as {other}", "a new picture per seed", message)
+    return replace(result, measurements=(*result.measurements, wrong))
 
 
 def _with_seed(asset: PlannedAsset, seeds: random.Random) -> PlannedAsset:

@@ -26,9 +26,9 @@ WORDS = {
 def contact_sheet(report: Report) -> str:
     """Self-contained HTML, no script. Pictures are embedded scaled down; the originals lie beside the file."""
     template = _environment().get_template("contact_sheet.html.j2")
-    return template.render(
-        report=report, word=WORDS[report.verdict.outcome], cards=[_card(a) for a in report.assets]
-    )
+    problems_first = sorted(report.assets, key=lambda asset: not asset.problems)
+    cards = [_card(asset, report) for asset in problems_first]
+    return template.render(report=report, word=WORDS[report.verdict.outcome], cards=cards)
 
 
 @cache
@@ -42,12 +42,16 @@ def _environment() -> Environment:
     )
 
 
-def _card(asset: AssetResult) -> dict[str, Any]:
+def _card(asset: AssetResult, report: Report) -> dict[str, Any]:
+    others = report.reference.assets if report.reference else ()
+    other = next((other.content for other in others if other.number == asset.number), None)
     return {
         "asset": asset,
         "problems": asset.problems,
         "image": _thumbnail(asset.content),
         "source": _thumbnail(asset.source, longest=192),
+        "reference": _thumbnail(other),
+        "parity": next((pair for pair in report.parity if pair.number == asset.number), None),
         "file": f"pictures/{file_name(asset)}" if asset.content else "",
     }
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageChops, ImageDraw
 
 from provider_client.clock import ManualClock
 from provider_client.models import Operation
@@ -44,6 +44,14 @@ def painted(seed: int, width: int = 64, height: int = 64, *, cut_out: bool = Fal
         colour = (dice.randint(0, 200), dice.randint(0, 200), dice.randint(0, 120))
         draw.ellipse((x, y, x + 0.4 * width, y + 0.4 * height), fill=colour)
     return image
+
+
+def without_background(source: Image.Image) -> Image.Image:
+    """The source with everything transparent that has the colour of its corner."""
+    ground = Image.new("RGB", source.size, source.getpixel((0, 0)))
+    cut = source.copy()
+    cut.putalpha(ImageChops.difference(source, ground).convert("L").point(lambda value: 255 if value > 8 else 0))
+    return cut
 
 
 def noise(width: int = 64, height: int = 64) -> Image.Image:
@@ -114,7 +122,7 @@ class GatewayDouble:
             "provider": "runpod",
             "version": {"id": self.version, "tag": "", "timestamp": ""},
             "operations": [operation.value for operation in Operation],
-            "checks": {"credentials": "ok", "storage": "ok"},
+            "checks": {"credentials": {"ok": True, "detail": "complete"}},
         }
         return self._answer(200, body | self.health)
 
@@ -125,11 +133,15 @@ class GatewayDouble:
         number = next(self.numbers)
         self.on_submit(number)
         width, height = body.get("width") or 64, body.get("height") or 64
+        if body.get("image"):
+            width, height = _size_of(base64.b64decode(body["image"]["base64"]))
         cut_out = body["operation"] in ("remove_background", "pipeline")
         image = painted(body.get("seed") or number, width, height, cut_out=cut_out)
-        if body["operation"] == "img2img":
+        if body.get("image"):
             source = Image.open(io.BytesIO(base64.b64decode(body["image"]["base64"]))).convert("RGB")
-            image = Image.blend(source, image, 0.4)
+            image = (
+                Image.blend(source, image, 0.2) if body["operation"] == "img2img" else without_background(source)
+            )
         served = Served(number=number, request=body, content=encoded(image))
         self.spoil(served)
         job = f"job-{number}"

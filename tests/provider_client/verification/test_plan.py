@@ -1,0 +1,142 @@
+"""Plans are data: they travel as JSON, come from YAML, and say what they cost."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from provider_client.errors import ConfigError
+from provider_client.models import Operation, Timings
+from provider_client.verification.budget import allowance_for, budgets_for, give_up_after
+from provider_client.verification.plan import VerificationPlan, default_plan, game_assets, load_plan
+from provider_client.verification.spending import Ledger, Price, cost_of, price_of
+
+
+@pytest.mark.parametrize("provider", ["scenario", "comfyui", "runpod"])
+def test_a_plan_survives_the_way_through_pulumi(provider: str) -> None:
+    plan = default_plan(stage="candidate", provider=provider, assets=12, operations=tuple(Operation))
+    wire = json.loads(json.dumps(plan.model_dump(mode="json")), parse_int=float)
+    assert VerificationPlan.model_validate(wire) == plan
+
+
+def test_the_default_assets_are_ten_or_more_of_different_types_over_all_operations() -> None:
+    assert len(game_assets()) >= 10
+    assert len({asset.type for asset in game_assets()}) >= 6
+    assert {asset.operation for asset in game_assets()} == set(Operation)
+
+
+def test_operations_take_turns() -> None:
+    plan = default_plan(stage="live", provider="runpod", assets=6, operations=tuple(Operation))
+    assert Counter(asset.operation for asset in plan.assets) == {
+        Operation.TXT2IMG: 2,
+        Operation.IMG2IMG: 2,
+        Operation.REMOVE_BACKGROUND: 1,
+        Operation.PIPELINE: 1,
+    }
+
+
+def test_more_assets_than_prompts_are_named_apart() -> None:
+    plan = default_plan(stage="live", provider="runpod", assets=30, operations=(Operation.TXT2IMG,))
+    assert len({asset.name for asset in plan.assets}) == 30
+
+
+def test_a_smoke_plan_has_one_asset_per_operation() -> None:
+    plan = default_plan(stage="smoke", provider="runpod", assets=12, operations=tuple(Operation))
+    assert [asset.operation for asset in plan.assets] == list(Operation)
+
+
+@pytest.mark.parametrize(
+    ("provider", "seconds"),
+    [("scenario", (30, 40, 10, 90)), ("comfyui", (40, 45, 20, 120)), ("runpod", (40, 45, 20, 120))],
+)
+def test_default_budgets_are_the_upper_ends_of_the_plans_p95(provider: str, seconds: tuple[float, ...]) -> None:
+    assert tuple(budgets_for(provider)[operation] for operation in Operation) == seconds
+
+
+def test_one_budget_can_be_changed_alone() -> None:
+    assert budgets_for("runpod", {"txt2img": 12})[Operation.TXT2IMG] == 12
+    assert budgets_for("runpod", {"txt2img": 12})[Operation.PIPELINE] == 120
+
+
+@pytest.mark.parametrize(
+    ("provider", "cold", "new"), [("scenario", 5, 5), ("comfyui", 30, 30), ("runpod", 120, 600)]
+)
+def test_allowances_of_the_first_request(provider: str, cold: float, new: float) -> None:
+    assert allowance_for(provider, new_release=False) == cold
+    assert allowance_for(provider, new_release=True) == new
+
+
+def test_nobody_waits_less_than_three_minutes_before_giving_up() -> None:
+    assert give_up_after(40, 0) == 180
+    assert give_up_after(120, 120) == 360
+
+
+def test_the_estimate_is_an_upper_bound_and_unknown_without_a_price() -> None:
+    plan = default_plan(stage="live", provider="runpod", assets=2, operations=(Operation.TXT2IMG,))
+    assert plan.estimate_usd == pytest.approx((2 * 40 + 120) * 0.00053)
+    assert (
+        default_plan(stage="live", provider="scenario", assets=2, operations=(Operation.TXT2IMG,)).estimate_usd
+        is None
+    )
+    assert "about $0.11" in plan.describe()
+
+
+def test_prices() -> None:
+    assert price_of("comfyui").of(10) == 0
+    assert price_of("scenario", scenario_usd_per_image=0.04).of(10) == 0.04
+    assert cost_of(Price(per_second_usd=1.0), Timings(run_ms=2500), 99) == 2.5
+    assert cost_of(Price(per_second_usd=1.0), Timings(), 9) == 9
+    assert cost_of(Price(), Timings(), 9) is None
+
+
+def test_a_plan_file_fills_in_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "plan.yaml"
+    path.write_text(
+        "max_spend_usd: 0.5\nbudgets: {txt2img: 12}\n"
+        "assets:\n  - {name: orc, operation: txt2img, prompt: An orc, width: 512, height: 512, seed: 7}\n"
+    )
+    plan = load_plan(path, provider="runpod")
+    assert (plan.assets[0].name, plan.assets[0].seed, plan.max_spend_usd) == ("orc", 7, 0.5)
+    assert (plan.budget(Operation.TXT2IMG), plan.budget(Operation.PIPELINE)) == (12, 120)
+    assert plan.first_request_allowance_seconds == 120
+
+
+BAD_PLANS = {
+    "": "lists no assets",
+    "assets: []": "lists no assets",
+    "assets: [": "is not YAML",
+    "assets: [{name: orc, operation: paint, prompt: x}]": "assets.0.operation",
+    "assets: [{name: orc, operation: txt2img}]": "needs a prompt",
+    "assets: [{name: orc, operation: img2img, prompt: x}]": "needs a source picture",
+    "assets: [{name: orc, operation: txt2img, prompt: x, width: 5}]": "assets.0.width",
+    "assets: [{name: orc, operation: txt2img, prompt: x}]\nspeling: 1": "speling",
+    "assets: [{name: orc, operation: txt2img, prompt: x}]\nbudgets: {paint: 3}": "budgets",
+    "assets: [{name: orc, operation: txt2img, prompt: x}]\nbudgets: 3": "budgets",
+    "assets: [{name: orc, operation: txt2img, prompt: x}]\nin_flight: 65": "in_flight",
+}
+
+
+@pytest.mark.parametrize(("text", "complaint"), BAD_PLANS.items())
+def test_a_wrong_plan_file_is_refused_by_name(tmp_path: Path, text: str, complaint: str) -> None:
+    path = tmp_path / "plan.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=complaint):
+        load_plan(path, provider="runpod")
+
+
+def test_a_missing_plan_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="nowhere"):
+        load_plan(tmp_path / "nowhere.yaml", provider="runpod")
+
+
+def test_the_ledger_adds_up_per_day_and_survives_a_broken_file(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "spending.json"
+    Ledger(path).add(0.25, "2026-11-23")
+    Ledger(path).add(0.5, "2026-11-23")
+    Ledger(path).add(1, "2026-11-24")
+    assert Ledger(path).spent_today("2026-11-23") == 0.75
+    path.write_text("not json")
+    assert Ledger(path).spent_today("2026-11-23") == 0
