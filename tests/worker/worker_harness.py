@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 from PIL import Image
+from worker_contract import hold_against_contract
 
 from emulator.supervisor import Emulator
 from infra.worker_bundle import MAIN_MODULE, worker_modules
@@ -132,9 +133,11 @@ class Gateway:
         **more: Any,
     ) -> httpx.Response:
         authorization = {"Authorization": f"Bearer {token}"} if token else {}
-        return self.http.request(
+        answer = self.http.request(
             method, self.url + path, headers={**authorization, **(headers or {})}, timeout=LONG, **more
         )
+        hold_against_contract(answer)
+        return answer
 
     def post(self, body: object, **headers: str) -> httpx.Response:
         """POST /v1/generations; `idempotency_key` and the like become headers."""

@@ -10,6 +10,7 @@ const LARGEST_SIDE = 4096;
 const SMALLEST_SPRITE = 16; // a pipeline scales down to it
 const SIDE_STEP = 8; // latent images have an eighth of the size
 const LARGEST_SEED = 2 ** 32 - 1;
+const VISIBLE = /[^\u0000-\u0020\u007f]/;
 const CONTROL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/;
 
 /** Per operation: the fields it takes; `true` for those it cannot do without. */
@@ -23,7 +24,7 @@ export const FIELDS = {
 };
 
 const CHECKS = {
-  prompt: (value) => checkText(value) ?? (value.trim() === "" ? "must not be empty" : undefined),
+  prompt: (value) => checkText(value) ?? (VISIBLE.test(value) ? undefined : "must not be empty"),
   negative_prompt: checkText,
   image: checkImage,
   width: checkInteger,
@@ -34,13 +35,14 @@ const CHECKS = {
 
 /**
  * @returns {{operation: string, prompt?: string, negative_prompt?: string, width?: number, height?: number,
- *   seed?: number, strength?: number, image?: {base64?: string, key?: string}}} without the fields that were null
+ *   seed?: number, strength?: number, image?: {base64?: string, key?: string}}} without the fields that were null (which is as good as not there)
  */
 export function validate(body, operations, limits) {
   if (body === null || typeof body !== "object" || Array.isArray(body)) {
     throw new Problem(400, "BAD_REQUEST", "the body must be a JSON object");
   }
-  const request = Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null));
+  const isGiven = ([name, value]) => value !== null || !Object.hasOwn(CHECKS, name); // unknown ones are wrong even so
+  const request = Object.fromEntries(Object.entries(body).filter(isGiven));
   const isKnown = typeof request.operation === "string" && Object.hasOwn(FIELDS, request.operation);
   if (!isKnown) throw invalid([fault("operation", `must be one of ${Object.keys(FIELDS).join(", ")}`)]);
   const faults = [...fieldFaults(request, FIELDS[request.operation]), ...sizeFaults(request, limits)];
@@ -86,7 +88,7 @@ function sizeFaults({ operation, width, height }, { maxPixels }) {
 
 function checkText(value) {
   if (typeof value !== "string") return "must be a text";
-  if (value.length > LONGEST_PROMPT) return `must not be longer than ${LONGEST_PROMPT} characters`;
+  if ([...value].length > LONGEST_PROMPT) return `must not be longer than ${LONGEST_PROMPT} characters`;
   return CONTROL.test(value) || !value.isWellFormed() ? "must not hold control characters" : undefined;
 }
 
