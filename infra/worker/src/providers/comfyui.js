@@ -13,9 +13,7 @@ export const comfyui = {
   operations: () => ["txt2img", "img2img", "remove_background", "pipeline"],
   stages: () => 1,
   connect(env, settings) {
-    const key = env.COMFYUI_API_KEY;
-    const headers = key ? { Authorization: `Bearer ${key}`, "X-API-Key": key } : {};
-    const session = new Session("comfyui", env.COMFYUI_ENDPOINT, headers);
+    const session = new Session("comfyui", env.COMFYUI_ENDPOINT, authHeaders(env.COMFYUI_API_KEY));
     return {
       submit: (work) => submit(session, settings, work),
       poll: (job, work) => poll(session, job, work),
@@ -25,6 +23,13 @@ export const comfyui = {
     };
   },
 };
+
+/** ComfyUI knows no keys; what guards it takes a bearer token, X-API-Key, or the header in a key like "Name: value". */
+function authHeaders(key) {
+  if (!key) return {};
+  const [, name, value] = /^([^:]+):(.*)$/.exec(key) ?? [];
+  return name ? { [name.trim()]: value.trim() } : { Authorization: `Bearer ${key}`, "X-API-Key": key };
+}
 
 /** The prompt's id is the generation's: a submit whose answer got lost can be looked for. */
 async function submit(session, settings, work) {
