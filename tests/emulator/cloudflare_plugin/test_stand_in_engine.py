@@ -1,4 +1,4 @@
-"""The recorded program runs on the real engine with the stand-in plugin."""
+"""The recorded program runs on the real engine with the stand-in plugin, against the emulator."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.emulator.cloudflare_plugin.small_api import SmallApi, serving
+from emulator.supervisor import running
 
 ROOT = Path(__file__).parents[3]
 PROGRAM = ROOT / "tests" / "fixtures" / "wire" / "pulumi_cloudflare" / "program.txt"
 PLUGIN_FOLDER = ROOT / "emulator" / "cloudflare_plugin" / "bin"
-PROJECT = "name: rec\nruntime: python\n"
 PULUMI = shutil.which("pulumi", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
 
 
@@ -27,7 +27,7 @@ class Stack:
 
     folder: Path
     environment: dict[str, str]
-    api: SmallApi
+    emulator_url: str
 
     def pulumi(self, *arguments: str) -> str:
         """Run one command to its end and return what it printed."""
@@ -44,10 +44,15 @@ class Stack:
         return done.stdout + done.stderr
 
     def changes_of(self, *arguments: str) -> list[str]:
-        """Run a command and return the changing API calls it made."""
-        self.api.requests.clear()
+        """Run a command and return the changing calls of the Cloudflare API that it made."""
+        before = len(self._changes())
         self.pulumi(*arguments)
-        return self.api.changes()
+        return self._changes()[before:]
+
+    def _changes(self) -> list[str]:
+        query = {"service": "cloudflare", "mutating": "1"}
+        seen = httpx.get(f"{self.emulator_url}/_emulator/requests", params=query).raise_for_status().json()
+        return [f"{request['method']} {request['path']}" for request in seen["requests"]]
 
 
 @pytest.fixture
@@ -56,24 +61,16 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
         pytest.skip("no pulumi engine: make setup builds it")
     project = tmp_path / "project"
     project.mkdir()
-    (project / "Pulumi.yaml").write_text(PROJECT)
+    (project / "Pulumi.yaml").write_text("name: rec\nruntime: python\n")
     shutil.copy(PROGRAM, project / "__main__.py")
-    (tmp_path / "state").mkdir()
-    api = SmallApi()
-    with serving(api) as base_url:
-        environment = {
+    with running(state_dir=tmp_path / "emulator") as emulator:
+        own = {
             "PATH": os.pathsep.join([str(PLUGIN_FOLDER), str(Path(sys.executable).parent), "/usr/bin", "/bin"]),
             "HOME": str(tmp_path),
             "PULUMI_HOME": str(tmp_path / "home"),
-            "PULUMI_BACKEND_URL": f"file://{tmp_path / 'state'}",
-            "PULUMI_CONFIG_PASSPHRASE": "emulator",
-            "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-            "PULUMI_DISABLE_REGISTRY_RESOLVE": "true",
-            "CLOUDFLARE_BASE_URL": base_url,
-            "CLOUDFLARE_API_TOKEN": "dummy-token-for-tests",
         }
-        created = Stack(project, environment, api)
+        created = Stack(project, {**emulator.environment(), **own}, emulator.base_url)
         created.pulumi("stack", "init", "dev")
         yield created
 
@@ -96,5 +93,6 @@ def test_recorded_program_goes_up_changes_and_comes_down(stack: Stack) -> None:
     deleted = stack.changes_of("destroy", "--yes")
     assert len(deleted) == 5
     assert all(call.startswith("DELETE ") for call in deleted)
-    states = [path.read_text() for path in stack.folder.parent.joinpath("state").rglob("*.json")]
-    assert all("rk-planted-secret" not in state for state in states)
+    files = [path for path in stack.folder.parent.rglob("*") if path.is_file() and "rec" in path.parts]
+    assert files, "the state is looked for in the wrong place"
+    assert all(b"rk-planted-secret" not in file.read_bytes() for file in files)
