@@ -137,13 +137,12 @@ def classify(
     if isinstance(what, ProviderError):
         return what.failure
     signal = what if isinstance(what, Signal) else signal_of(what, provider)
-    declared = declared_kind(what)
-    if declared is not None and declared in FailureKind.__members__:
-        return failure_of(FailureKind(declared), signal.text, provider=provider, options=options, secrets=secrets)
+    declared = FailureKind.__members__.get(declared_kind(what) or "")
     signal = Signal(signal.provider, signal.status, signal.code[:LONGEST_TEXT], signal.text[:LONGEST_TEXT])
     table = _table()
-    pattern = next((pattern for pattern in table.patterns if pattern.matches(signal)), None)
-    kind = pattern.kind if pattern else FailureKind.UNKNOWN
+    candidates = (row for row in table.patterns if declared in (None, row.kind))
+    pattern = next((row for row in candidates if row.matches(signal)), None)
+    kind = declared or (pattern.kind if pattern else FailureKind.UNKNOWN)
     traits = {**table.kinds[kind], **(pattern.overrides if pattern else {})}
     return Failure(
         kind=kind,

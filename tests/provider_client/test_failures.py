@@ -281,6 +281,9 @@ def test_an_unreachable_error_is_judged_by_its_cause() -> None:
 def test_a_refusal_by_our_own_gateway_never_counts_toward_a_rollback(status: int) -> None:
     """A wrong token of the verifier must not roll production back; a provider's own 401 must."""
     assert not classify(httpx.Response(status, json={}), provider="gateway").counts_toward_rollback
+    kind = {401: "AUTH", 403: "AUTH", 429: "RATE_LIMITED"}.get(status, "BAD_REQUEST")
+    problem = {"title": "refused", "status": status, "detail": "no", "kind": kind}
+    assert not classify(httpx.Response(status, json=problem)).counts_toward_rollback
     assert classify(httpx.Response(401, json={}), provider="runpod").counts_toward_rollback
 
 
