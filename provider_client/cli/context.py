@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
@@ -194,6 +194,3 @@ def add_target_arguments(parser: argparse.ArgumentParser) -> None:
     target.add_argument("--account-id", help="Cloudflare account id")
     target.add_argument("--worker", help="name of the Worker")
     target.add_argument("--url", help="address of the gateway")
-
-
-Progress = Callable[[str], None]

@@ -33,6 +33,28 @@ def read_stack_config(project_dir: Path, stack: str) -> dict[str, Any]:
     return {str(key).removeprefix(prefix): value for key, value in entries if str(key).startswith(prefix)}
 
 
+def name(project_dir: Path) -> str:
+    """The project's name, part of every state path."""
+    return str(_read_yaml(project_dir / "Pulumi.yaml").get("name") or NAMESPACE)
+
+
+def backend_url(project_dir: Path, environment: Mapping[str, str]) -> str | None:
+    """PULUMI_BACKEND_URL, else `backend.url` of Pulumi.yaml, else the one that `pulumi login` chose."""
+    backend = _read_yaml(project_dir / "Pulumi.yaml").get("backend")
+    in_project = backend.get("url") if isinstance(backend, Mapping) else None
+    try:
+        logins = json.loads((_pulumi_home(environment) / "credentials.json").read_text("utf-8"))
+        login = logins.get("current")
+    except (OSError, ValueError, AttributeError):
+        login = None
+    chosen = environment.get("PULUMI_BACKEND_URL") or in_project or login
+    return str(chosen) if chosen else None
+
+
+def _pulumi_home(environment: Mapping[str, str]) -> Path:
+    return Path(environment.get("PULUMI_HOME") or Path(environment.get("HOME") or Path.home()) / ".pulumi")
+
+
 def selected_stack(project_dir: Path, environment: Mapping[str, str]) -> str | None:
     """What `pulumi stack select` wrote down for this project, read without asking any backend.
 
@@ -40,11 +62,13 @@ def selected_stack(project_dir: Path, environment: Mapping[str, str]) -> str | N
     (seen with Pulumi 3.259); None where that leaves a doubt.
     """
     path = project_dir / "Pulumi.yaml"
-    name = _read_yaml(path).get("name")
-    home = environment.get("PULUMI_HOME") or str(Path(environment.get("HOME") or Path.home()) / ".pulumi")
     digest = hashlib.sha1(str(path).encode(), usedforsecurity=False).hexdigest()
     try:
-        document = json.loads((Path(home) / "workspaces" / f"{name}-{digest}-workspace.json").read_text("utf-8"))
+        document = json.loads(
+            (_pulumi_home(environment) / "workspaces" / f"{name(project_dir)}-{digest}-workspace.json").read_text(
+                "utf-8"
+            )
+        )
         by_backend = dict(document.get("stacks") or {})
     except (OSError, ValueError, AttributeError, TypeError):
         return None

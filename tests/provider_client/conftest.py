@@ -20,7 +20,6 @@ ACCOUNT = "0123456789abcdef0123456789abcdef"
 WORKER = "image-generation-test"
 API = f"/client/v4/accounts/{ACCOUNT}"
 DUMMY_TOKEN = "dummy-cloudflare-token-not-a-secret-0000"
-GATEWAY_URL = f"https://{WORKER}.example.workers.dev"
 
 
 def version_id(number: int) -> str:

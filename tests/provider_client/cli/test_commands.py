@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
+import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -13,9 +15,9 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from provider_client.cli import history, reconcile, rollback, status
+from provider_client.cli import history, reconcile, rollback, status, unlock
 from provider_client.cli.context import Context
-from provider_client.errors import ConfigError, ExitCode, RollbackRefused, SwitchbackError
+from provider_client.errors import ConfigError, ExitCode, LockedError, RollbackRefused, SwitchbackError
 
 if TYPE_CHECKING:
     from conftest import Edge
@@ -222,3 +224,62 @@ def test_reconcile_says_what_git_still_needs(
     subprocess.run(["git", "init", "-q", str(folder)], check=True)
     run(reconcile, "--dry-run", json=True)
     assert "git commit" in json.loads(capsys.readouterr().out)["git"]
+
+
+@pytest.fixture
+def locked(folder: Path) -> dict[str, str]:
+    """A lock of a process that ended, in a file backend."""
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    lock = {
+        "pid": ended.pid,
+        "username": "root",
+        "hostname": socket.gethostname(),
+        "timestamp": "2026-11-23T06:15:27Z",
+    }
+    locks = folder / "state/.pulumi/locks/organization/image-generation/test"
+    locks.mkdir(parents=True)
+    (locks / "one.json").write_text(json.dumps(lock))
+    return {"PULUMI_BACKEND_URL": f"file://{folder / 'state'}"}
+
+
+def test_unlock_cancels_once_the_holder_is_dead(
+    run: Run, locked: dict[str, str], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ConfigError, match="Not done without agreement"):
+        run(unlock, environment=locked)
+    assert pulumi_calls(folder) == []
+    assert run(unlock, environment=locked, yes=True, json=True) is ExitCode.OK
+    assert pulumi_calls(folder) == ["cancel --yes --stack test --non-interactive"]
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["unlocked"], answer["locks"][0]["user"]) == (True, "root")
+
+
+@pytest.mark.parametrize("stranger", [{"hostname": "another-machine"}, {"pid": "alive"}])
+def test_unlock_refuses_while_the_holder_may_live(
+    run: Run, locked: dict[str, str], folder: Path, stranger: dict[str, str]
+) -> None:
+    file = next(folder.glob("state/.pulumi/locks/**/one.json"))
+    shutil.copy("/bin/sleep", folder / "pulumi-engine")
+    with subprocess.Popen([folder / "pulumi-engine", "30"]) as living:
+        changed = stranger if "pid" not in stranger else {"pid": living.pid}
+        file.write_text(json.dumps({**json.loads(file.read_text()), **changed}))
+        with pytest.raises(LockedError) as caught:
+            run(unlock, environment=locked, yes=True)
+        living.kill()
+    assert "root@" in caught.value.message
+    assert pulumi_calls(folder) == []
+
+
+def test_unlock_of_a_free_stack_does_nothing(run: Run, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(unlock, environment={"PULUMI_BACKEND_URL": f"file://{folder / 'state'}"}) is ExitCode.OK
+    assert "not locked" in capsys.readouterr().out
+
+
+def test_unlock_takes_ones_word_where_it_cannot_look(run: Run, folder: Path) -> None:
+    with pytest.raises(ConfigError, match="a s3 backend"):
+        run(unlock, environment={"PULUMI_BACKEND_URL": "s3://bucket"}, yes=True)
+    assert (
+        run(unlock, "--holder-is-dead", environment={"PULUMI_BACKEND_URL": "s3://bucket"}, yes=True) is ExitCode.OK
+    )
+    assert pulumi_calls(folder) == ["cancel --yes --stack test --non-interactive"]
