@@ -41,7 +41,6 @@ class Made:
     queue_ms: float | None
     run_ms: float | None
     cost: Cost | None
-    warnings: tuple[str, ...] = ()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -153,7 +152,6 @@ def _directly(spec: ProviderSpec, context: Context, clock: Clock, deadline: floa
             queue_ms=image.timings.queue_ms,
             run_ms=image.timings.run_ms,
             cost=image.cost,
-            warnings=image.warnings,
         )
 
     return make
@@ -235,7 +233,6 @@ def _entry(
         "queue_ms": result.queue_ms,
         "run_ms": result.run_ms,
         "cost": vars(result.cost) if result.cost else None,
-        "warnings": list(result.warnings),
     }
 
 
@@ -274,9 +271,7 @@ def lines_of(entry: Mapping[str, Any]) -> list[str]:
     if entry["seed"] is not None:
         parts.append(f"seed {entry['seed']}")
     size = f"{entry['width']}x{entry['height']} {entry['content_type']}, {entry['bytes']:,} bytes"
-    return [entry["file"], f"  {size}; {entry['provider']}: {', '.join(parts)}"] + [
-        f"  warning: {warning}" for warning in entry["warnings"]
-    ]
+    return [entry["file"], f"  {size}; {entry['provider']}: {', '.join(parts)}"]
 
 
 def _cost_words(cost: Mapping[str, Any]) -> str:

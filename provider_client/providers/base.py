@@ -108,7 +108,6 @@ class GeneratedImage:
     provider_job: str
     cost: Cost | None = None
     attempts: int = 1
-    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

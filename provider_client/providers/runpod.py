@@ -82,7 +82,6 @@ class RunPodProvider:
             provider_job=job,
             cost=Cost(float(body.get("executionTime") or 0) / 1000, "GPU seconds"),
             attempts=session.attempts,
-            warnings=tuple(str(error) for error in body["output"].get("errors") or ()),
         )
 
     def _session(self, *hidden: str) -> Session:
@@ -149,9 +148,9 @@ def _finished(session: Session, job: str, last: dict[str, str]) -> Mapping[str, 
 
 
 def _first_image(session: Session, body: Mapping[str, Any], job: str) -> bytes:
-    output = body.get("output")
-    images = output.get("images") if isinstance(output, Mapping) else None
-    if not images:
+    output = body.get("output") or {}
+    images = output.get("images")
+    if not images or output.get("errors"):  # errors beside the pictures: a part is missing, nobody says which
         session.fail(body, job)
     image = images[0]
     if image.get("type") == "s3_url":

@@ -17,6 +17,7 @@ import httpx
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from provider_client.clock import Clock
+from provider_client.failures import FailureKind, ProviderError, failure_of
 from provider_client.models import GenerationRequest, Operation, Timings
 from provider_client.providers.base import (
     DEFAULT_DEADLINE_SECONDS,
@@ -32,6 +33,7 @@ from provider_client.providers.work import Order, Patience, cancelling, finished
 from provider_client.workflows import native_size
 
 CLOCK_DIFFERENCE = timedelta(minutes=2)  # between this machine and Scenario
+LARGEST_UPLOAD_BYTES = 6_000_000  # POST /assets; larger ones need an upload in parts
 POLL_SECONDS = 2.0  # docs.scenario.com advises 2 to 3 s
 
 Stage = Literal[Operation.TXT2IMG, Operation.IMG2IMG, Operation.REMOVE_BACKGROUND]
@@ -234,6 +236,9 @@ def _finished(session: Session, job: str, last: dict[str, str]) -> Mapping[str, 
 
 
 def _upload(session: Session, picture: Picture) -> str:
+    if len(picture.content) >= LARGEST_UPLOAD_BYTES:
+        message = "the input image is too large: Scenario takes pictures below 6 MB in one piece"
+        raise ProviderError(failure_of(FailureKind.BAD_REQUEST, message, provider="scenario"), provider="scenario")
     answer = session.post("/assets", json={"image": picture.base64, "name": f"input.{picture.extension}"}).json()
     return str(answer["asset"]["id"])
 

@@ -68,6 +68,7 @@ def test_an_input_image_goes_along_and_is_named_in_the_graph() -> None:
         ({"status": "TIMED_OUT"}, FailureKind.TIMEOUT),
         ({"status": "COMPLETED", "output": {"status": "success_no_images", "images": []}}, FailureKind.EMPTY_RESULT),
         ({"status": "COMPLETED"}, FailureKind.EMPTY_RESULT),
+        ({"status": "COMPLETED", "output": {"images": IMAGES, "errors": ["b.png: no"]}}, FailureKind.EMPTY_RESULT),
         ({"status": "COMPLETED", "output": {"images": [{"type": "base64", "data": "bm8gaW1hZ2U="}]}},
          FailureKind.EMPTY_RESULT),
         ({"status": "FAILED", "error": "ComfyUI server (127.0.0.1:8188) not reachable after multiple retries."},

@@ -84,6 +84,16 @@ def test_an_input_image_is_uploaded_first_and_named_by_its_asset(shape: str) -> 
     assert (body["image"], body["strength"]) == ("asset_in", 0.3)
 
 
+def test_an_input_that_scenario_does_not_take_in_one_piece_is_refused_before_anything_is_sent() -> None:
+    huge = base64.b64encode(picture() + bytes(6_000_000)).decode("ascii")
+    vendor = Vendor({})
+    with pytest.raises(ProviderError, match="6 MB"):
+        vendor.connect("scenario").generate(
+            GenerationRequest(operation=Operation.REMOVE_BACKGROUND, image=InputImage(base64=huge))
+        )
+    assert vendor.requests == []
+
+
 def test_the_pipeline_chains_two_jobs_and_scales_here() -> None:
     vendor = Vendor(
         {
