@@ -75,7 +75,7 @@ class ImageApi(pulumi.ComponentResource):
             annotations=cloudflare.WorkerVersionAnnotationsArgs(
                 workers_tag=provider,
                 # only what the content decides: a commit here would renew every version with every commit
-                workers_message=f"switchback provider={provider} source={source_digest(args.modules)}",
+                workers_message=f"switchback provider={provider} source={source_digest(args.modules)[:16]}",
             ),
             opts=child,
         )

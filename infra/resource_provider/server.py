@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 import threading
 import traceback
@@ -290,7 +291,13 @@ class SwitchbackServicer(ProviderServicer):
 
 
 async def serve(arguments: list[str], provider: SwitchbackProvider, engine_address: str) -> None:
-    """Serves on a free loopback port, printed on stdout as the engine expects, until the process is ended."""
+    """Serves on a free loopback port, printed on stdout as the engine expects, until the engine ends the process.
+
+    The engine ends its plugins with SIGINT and waits for them, so leaving at once is time that nobody waits for.
+    """
+    ended = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
     server = grpc.aio.server(options=_GRPC_CHANNEL_OPTIONS)
     servicer = SwitchbackServicer(arguments, provider, engine_address)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, server)
@@ -298,7 +305,8 @@ async def serve(arguments: list[str], provider: SwitchbackProvider, engine_addre
     await server.start()
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
-    await server.wait_for_termination()
+    await ended.wait()
+    await server.stop(grace=None)
 
 
 def main() -> None:
@@ -309,8 +317,6 @@ def main() -> None:
         provider = SwitchbackProvider(controllers(), http=http)
         try:
             asyncio.run(serve(arguments, provider, engine_address))
-        except KeyboardInterrupt:
-            pass  # Ctrl-C reaches the whole process group; the engine has sent Cancel
         finally:
             provider.close()
 
