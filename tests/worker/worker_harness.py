@@ -6,6 +6,7 @@ import base64
 import io
 import itertools
 import json
+import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,10 @@ TOKEN = "dummy-gateway-token"
 SECOND_TOKEN = "dummy-gateway-token-two"
 BUCKET = "worker-test-assets"
 FINAL = {"succeeded", "failed", "canceled"}
+S3_HEADERS = {  # moto checks no signature, but reads the account from it
+    "Authorization": "AWS4-HMAC-SHA256 Credential=emulator/20260101/us-east-1/s3/aws4_request, "
+    "SignedHeaders=host, Signature=0000000000000000000000000000000000000000000000000000000000000000"
+}
 LONG = httpx.Timeout(60)
 
 
@@ -68,7 +73,7 @@ class Cloud:
             "bindings": self.bindings(provider, changes),
         }
         version = self.cloudflare("POST", f"/workers/workers/{worker_id}/versions", body)
-        return Gateway(version["urls"][0], version["id"], self.http, worker_id)
+        return Gateway(version["urls"][0], version["id"], self.http, provider, worker_id)
 
     def bindings(self, provider: str, changes: Mapping[str, object]) -> list[dict[str, object]]:
         secrets = {name: self.environment[name] for name in ("RUNPOD_API_KEY", "COMFYUI_ENDPOINT")}
@@ -109,6 +114,11 @@ class Cloud:
         found: list[dict[str, Any]] = answer.json()["requests"]
         return found
 
+    def stored_keys(self) -> list[str]:
+        """What lies in the bucket."""
+        answer = self.http.get(f"{self.environment['R2_S3_ENDPOINT']}/{BUCKET}", headers=S3_HEADERS)
+        return re.findall("<Key>(.*?)</Key>", answer.raise_for_status().text)
+
     def last_request(self) -> int:
         answer = self.http.get(f"{self.emulator.base_url}/_emulator/requests").raise_for_status()
         return max((request["n"] for request in answer.json()["requests"]), default=0)
@@ -121,6 +131,7 @@ class Gateway:
     url: str
     version_id: str
     http: httpx.Client
+    provider: str
     worker_id: str = ""
 
     def request(

@@ -7,6 +7,7 @@ import { checkedImage, decodedImage, invalid } from "./validation.js";
 
 const DEFAULT_SIDE = 1024;
 const DEFAULT_SPRITE_SIDE = 512;
+const DEFAULT_STRENGTH = 0.6;
 const SIDE_STEP = 8;
 
 /** The request with its image loaded and nothing left open: a seed drawn here makes a lost job findable. */
@@ -16,7 +17,8 @@ export async function completed(context, provider, request) {
   const width = request.width ?? sideOf(image?.width) ?? side;
   const height = request.height ?? sideOf(image?.height) ?? side;
   const seed = request.seed ?? crypto.getRandomValues(new Uint32Array(1))[0] >>> 1;
-  return { ...request, image, width, height, seed };
+  const strength = request.operation === "img2img" ? (request.strength ?? DEFAULT_STRENGTH) : undefined;
+  return { ...request, image, width, height, seed, strength };
 }
 
 /** The input image's bytes, from the body or from our own bucket, checked against all limits. */

@@ -8,9 +8,12 @@ const DEFAULT_GATEWAY = {
   requestsPerMinute: 120,
 };
 const DEFAULT_SCENARIO_MODELS = {
-  txt2img: "model_bfl-flux-2-dev",
-  img2img: "model_bfl-flux-2-dev",
-  remove_background: "model_photoroom-background-removal",
+  custom: {
+    txt2img: "model_bfl-flux-2-dev",
+    img2img: "model_bfl-flux-2-dev",
+    remove_background: "model_photoroom-background-removal",
+  },
+  legacy: { txt2img: "flux.1-dev", img2img: "flux.1-dev" }, // its route for background removal takes no model
 };
 const DEFAULT_WORKFLOWS = {
   checkpoint: "sd_xl_base_1.0.safetensors",
@@ -29,6 +32,7 @@ export function settingsOf(env) {
 
 function read(env) {
   const scenario = jsonOf(env.SCENARIO);
+  const requestShape = scenario.requestShape === "legacy" ? "legacy" : "custom";
   return {
     provider: env.IMAGE_GENERATION_PROVIDER || "none",
     version: versionOf(env.VERSION),
@@ -37,10 +41,7 @@ function read(env) {
     assetBaseUrl: (env.ASSET_BASE_URL || "").replace(/\/+$/, ""),
     gateway: { ...DEFAULT_GATEWAY, ...jsonOf(env.GATEWAY) },
     workflows: { ...DEFAULT_WORKFLOWS, ...jsonOf(env.WORKFLOWS) },
-    scenario: {
-      requestShape: scenario.requestShape === "legacy" ? "legacy" : "custom",
-      models: { ...DEFAULT_SCENARIO_MODELS, ...scenario.models },
-    },
+    scenario: { requestShape, models: { ...DEFAULT_SCENARIO_MODELS[requestShape], ...scenario.models } },
   };
 }
 

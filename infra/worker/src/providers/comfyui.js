@@ -8,7 +8,7 @@ import { graphFor, outputNode } from "../workflows.js";
 export const comfyui = {
   name: "comfyui",
   variables: ["COMFYUI_ENDPOINT"],
-  secrets: (env) => [env.COMFYUI_ENDPOINT, env.COMFYUI_API_KEY].filter(Boolean),
+  secrets: (env) => [env.COMFYUI_ENDPOINT, ...Object.values(authHeaders(env.COMFYUI_API_KEY))],
   maxImageBytes: 100 * 1024 * 1024, // --max-upload-size
   operations: () => ["txt2img", "img2img", "remove_background", "pipeline"],
   stages: () => 1,
@@ -126,6 +126,7 @@ async function cancel(session, job) {
 }
 
 async function health(session) {
-  const { exec_info: info } = await session.get("/prompt");
-  return { healthy: true, detail: `${info?.queue_remaining ?? 0} prompts in the queue` };
+  const waiting = (await session.get("/prompt")).exec_info?.queue_remaining;
+  if (waiting !== undefined) return { healthy: true, detail: `${waiting} prompts running or waiting` };
+  throw new ProviderFailure(session.signal("answer:not_json", "the address answers, but not as ComfyUI"));
 }

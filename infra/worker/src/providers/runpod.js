@@ -107,11 +107,12 @@ async function cancel(session, job) {
   }
 }
 
-/** Zero workers is healthy: they start on demand. Workers that are ready beside a waiting queue are not. */
+/** Zero workers is healthy: they start on demand. Only unhealthy or throttled ones, and none else, are not. */
 async function health(session) {
   const { jobs = {}, workers = {} } = await session.get("/health");
-  const stuck = workers.ready > 0 && jobs.inQueue > 0 && !(jobs.inProgress > 0);
-  const counts = Object.entries(workers).map(([name, count]) => `${count} ${name}`);
-  const detail = `workers: ${counts.join(", ") || "none"}; ${jobs.inQueue ?? 0} jobs waiting`;
-  return { healthy: !stuck && !(workers.unhealthy > 0 && !(workers.ready > 0)), detail };
+  const sum = (names) => names.reduce((total, name) => total + (workers[name] ?? 0), 0);
+  const isAble = sum(["idle", "initializing", "ready", "running"]) > 0 || sum(["unhealthy", "throttled"]) === 0;
+  const seen = Object.entries(workers).filter(([, count]) => count > 0);
+  const detail = seen.map(([name, count]) => `${count} ${name}`).join(", ") || "no workers, they start on demand";
+  return { healthy: isAble, detail: `${detail}; ${jobs.inQueue ?? 0} jobs in the queue` };
 }

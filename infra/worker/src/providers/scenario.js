@@ -25,8 +25,9 @@ export const scenario = {
   variables: ["SCENARIO_API_KEY", "SCENARIO_SECRET_API_KEY"],
   secrets: (env) => [env.SCENARIO_API_KEY, env.SCENARIO_SECRET_API_KEY],
   maxImageBytes: 6_000_000, // POST /assets; what larger uploads answer is not confirmed
-  operations({ scenario: { models } }) {
-    const single = ["txt2img", "img2img", "remove_background"].filter((operation) => models[operation]);
+  operations({ scenario: { requestShape, models } }) {
+    const isServed = (operation) => models[operation] || (requestShape === "legacy" && operation === "remove_background");
+    const single = ["txt2img", "img2img", "remove_background"].filter(isServed);
     return single.includes("txt2img") && single.includes("remove_background") ? [...single, "pipeline"] : single;
   },
   stages: (operation) => (operation === "pipeline" ? 2 : 1),
@@ -61,7 +62,7 @@ function creation({ requestShape, models }, work, image) {
     const route = `/generate/${LEGACY_ROUTE[operation]}`;
     if (operation === "remove_background") return [route, { image, format: "png" }];
     const { negative_prompt: negativePrompt, ...fields } = generationFields(work);
-    return [route, { modelId: model, ...fields, negativePrompt, image }];
+    return [route, { modelId: model, numSamples: 1, ...fields, negativePrompt, image }];
   }
   const path = `/generate/custom/${encodeURIComponent(model)}`;
   if (operation === "remove_background") return [path, { image }];
@@ -74,7 +75,7 @@ function generationFields({ operation, request }) {
   const { prompt, negative_prompt, seed, strength } = request;
   const [width, height] =
     operation === "pipeline" ? nativeSize(request.width, request.height) : [request.width, request.height];
-  return { prompt, negative_prompt, width, height, numSamples: 1, seed, strength };
+  return { prompt, negative_prompt, width, height, seed, strength };
 }
 
 function stageOperation({ operation, stage }) {
@@ -134,7 +135,7 @@ async function find(session, work) {
 
 function isOf(input, { input: asset, request }) {
   if (asset) return input.image === asset;
-  return input.prompt === request.prompt && input.seed === request.seed;
+  return input.prompt === request.prompt && Number(input.seed) === request.seed;
 }
 
 async function cancel(session, job) {
