@@ -24,7 +24,14 @@ from provider_client.models import GenerationRequest, InputImage, Operation
 from provider_client.providers import PROVIDERS, GeneratedImage, Provider
 
 SPEED = 100.0  # simulated seconds per second
-ENDPOINT = {"name": "contract", "image": "example/switchback-comfyui:1", "workers": {"min": 0, "max": 3}}
+ENDPOINT = {
+    "name": "contract",
+    "type": "QUEUE",
+    "image": "example/switchback-comfyui:1",
+    "gpu": {"pools": ["ADA_48_PRO"], "count": 1},
+    "workers": {"min": 0, "max": 3, "idleTimeout": 30},
+    "scaling": {"type": "QUEUE_DELAY", "queueDelay": 1},
+}
 
 every_provider = pytest.mark.parametrize("name", list(PROVIDERS))
 every_operation = pytest.mark.parametrize("operation", list(Operation))
@@ -45,7 +52,7 @@ def http() -> Iterator[httpx.Client]:
 @pytest.fixture(scope="module")
 def runpod_endpoint(emulator: Emulator, http: httpx.Client) -> str:
     created = http.post(
-        f"{emulator.base_url}/runpod/v2/endpoints", json=ENDPOINT, headers={"Authorization": "Bearer fake-key"}
+        f"{emulator.base_url}/runpod/v2/serverless", json=ENDPOINT, headers={"Authorization": "Bearer fake-key"}
     )
     return str(created.raise_for_status().json()["id"])
 
