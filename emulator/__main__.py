@@ -11,10 +11,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import FrameType
 
-from emulator.supervisor import running
+from emulator.supervisor import Emulator, running
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,8 +34,18 @@ def _parser() -> argparse.ArgumentParser:
         mode.add_argument("--port", type=int, default=0, help="default: a free one")
         mode.add_argument("--speed", type=float, default=1.0, help="simulated seconds per wall second")
         mode.add_argument("--state-dir", type=Path, help="keeps Pulumi's state; default: a temporary folder")
+        mode.add_argument("--allow-internet", action="store_true", help="Workers may call the real vendors")
     run.add_argument("command", nargs=argparse.REMAINDER, help="-- command and arguments")
     return parser
+
+
+def _emulator(arguments: argparse.Namespace) -> AbstractContextManager[Emulator]:
+    return running(
+        port=arguments.port,
+        speed=arguments.speed,
+        state_dir=arguments.state_dir,
+        allow_internet=arguments.allow_internet,
+    )
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -42,7 +53,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if not command:
         sys.stderr.write("emulator: name a command: python -m emulator run -- <command>\n")
         return 2
-    with running(port=arguments.port, speed=arguments.speed, state_dir=arguments.state_dir) as emulator:
+    with _emulator(arguments) as emulator:
         sys.stderr.write(
             f"emulator: {emulator.base_url}, Cloudflare resource plugin: {emulator.cloudflare_plugin}\n"
         )
@@ -66,7 +77,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
-    with running(port=arguments.port, speed=arguments.speed, state_dir=arguments.state_dir) as emulator:
+    with _emulator(arguments) as emulator:
         ready = {
             "ready": True,
             "base_url": emulator.base_url,

@@ -6,6 +6,7 @@ import hashlib
 import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,6 +24,7 @@ from emulator.world import World
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 BODY_LIMIT = 100 * 1024 * 1024  # Cloudflare's on the Free and Pro plans; workerd itself has none
+HEADER_LIMIT = 16 << 10
 OVERRIDE_HEADER = "Cloudflare-Workers-Version-Overrides"
 VERSION_KEY_HEADER = "Cloudflare-Workers-Version-Key"
 R2_BINDING_HOST = "fake-host"  # workerd's own name for the other end of an R2 binding
@@ -31,6 +33,7 @@ OVERRIDE = re.compile(r'([a-z0-9_*-]+)\s*=\s*"([^"]*)"')
 HOP_BY_HOP = frozenset(
     {
         "connection",
+        "expect",
         "keep-alive",
         "proxy-authenticate",
         "proxy-authorization",
@@ -67,6 +70,8 @@ class Front:
             connector=aiohttp.TCPConnector(limit=0),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=10),
             auto_decompress=False,
+            max_field_size=HEADER_LIMIT,
+            max_line_size=HEADER_LIMIT,
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
@@ -95,7 +100,8 @@ class Front:
 
     async def _public_answer(self, request: web.Request, destination: Destination) -> web.StreamResponse:
         if destination.kind == "bucket":
-            return await self.r2.public(request, destination.bucket)
+            cors = self.account.buckets[destination.bucket].cors
+            return await self.r2.public(request, destination.bucket, cors)
         if destination.worker is None:
             return nothing_here(f"nothing is bound to {request.host}")
         version = destination.preview or self._choose(request, destination.worker)
@@ -105,8 +111,10 @@ class Front:
             "worker", GENERIC_KINDS, method=request.method, path=request.path, version=version.id
         )
 
+        whole = fault is not None and fault.kind == "truncated"
+
         async def proxy(request: web.Request) -> web.StreamResponse:
-            return await self._proxy(request, version)
+            return await self._proxy(request, version, whole=whole)
 
         return await answer_with_fault(self.world, fault, request, proxy)
 
@@ -116,36 +124,46 @@ class Front:
         version_id = choose_version(worker.active.shares, worker.name, request.headers, self.world.random.random())
         return worker.version(version_id)
 
-    async def _proxy(self, request: web.Request, version: Version) -> web.StreamResponse:
+    async def _proxy(self, request: web.Request, version: Version, *, whole: bool) -> web.StreamResponse:
         if (request.content_length or 0) > BODY_LIMIT:
             return too_large()
         tag = str(version.body.get("annotations", {}).get("workers/tag") or "")
         source = VersionSource(version.id, tag, version.created_on, version.body)
         try:
-            async with self.runtime.process(source) as process:
-                return await self._pass_on(request, process.port)
-        except BodyTooLarge:
-            return too_large()
-        except (WorkerFailed, aiohttp.ClientConnectionError) as error:
-            logger.error("Worker %s version %s: %s", version.worker_name, version.id, error)  # noqa: TRY400
+            async with self.runtime.process(source) as process, self._forward(request, process.port) as upstream:
+                headers = kept_headers(upstream.headers)
+                headers["Server"] = "cloudflare"
+                if whole:
+                    return web.Response(status=upstream.status, headers=headers, body=await upstream.read())
+                return await stream(request, upstream, headers)
+        except (WorkerFailed, aiohttp.ClientError) as error:
+            if isinstance(error.__cause__, BodyTooLarge):
+                return too_large()
+            logger.warning("Worker %s version %s: %s", version.worker_name, version.id, error)
             return web.Response(status=500, text="error code: 1101", content_type="text/plain")
 
-    async def _pass_on(self, request: web.Request, port: int) -> web.StreamResponse:
+    def _forward(self, request: web.Request, port: int) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         url = URL(f"http://127.0.0.1:{port}{request.raw_path}", encoded=True)
         headers = kept_headers(request.headers)
-        headers.setdefault("CF-Connecting-IP", request.remote or "127.0.0.1")
+        headers["CF-Connecting-IP"] = request.remote or "127.0.0.1"
         body = limited(request.content) if request.body_exists else None
-        async with self._http.request(
-            request.method, url, headers=headers, data=body, allow_redirects=False
-        ) as upstream:
-            answer = web.StreamResponse(
-                status=upstream.status, reason=upstream.reason, headers=kept_headers(upstream.headers)
-            )
-            await answer.prepare(request)
-            async for chunk in upstream.content.iter_any():
-                await answer.write(chunk)
-            await answer.write_eof()
-            return answer
+        return self._http.request(request.method, url, headers=headers, data=body, allow_redirects=False)
+
+
+async def stream(
+    request: web.Request, upstream: aiohttp.ClientResponse, headers: CIMultiDict[str]
+) -> web.StreamResponse:
+    """Pass an answer on as it comes. What breaks after its head cannot become another answer: the connection ends."""
+    answer = web.StreamResponse(status=upstream.status, reason=upstream.reason, headers=headers)
+    await answer.prepare(request)
+    try:
+        async for chunk in upstream.content.iter_any():
+            await answer.write(chunk)
+        await answer.write_eof()
+    except (aiohttp.ClientError, ConnectionError):
+        if request.transport is not None:
+            request.transport.abort()
+    return answer
 
 
 def destination_of(host: str, account: Account) -> Destination | None:
@@ -192,7 +210,8 @@ def choose_version(
     shares: Mapping[str, float], worker_name: str, headers: Mapping[str, str], chance: float
 ) -> str:
     """The version for one request. The override counts only for a version of this deployment, 0 % included."""
-    wanted = dict(OVERRIDE.findall(headers.get(OVERRIDE_HEADER, ""))).get(worker_name)
+    overrides: dict[str, str] = dict(OVERRIDE.findall(headers.get(OVERRIDE_HEADER, "")))
+    wanted = overrides.get(worker_name)
     if wanted is not None and wanted in shares:
         return wanted
     if key := headers.get(VERSION_KEY_HEADER):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import socket
 import threading
 from collections.abc import AsyncIterator, Mapping
@@ -176,7 +177,7 @@ class ObjectStore:
         headers |= {
             META_PREFIX + quote(name.lower()): quote(value, safe=" /:;=,+@") for name, value in custom.items()
         }
-        async with self._http.put(self._url(bucket, key), data=body, headers=headers) as answer:
+        async with self._http.put(self._url(bucket, key), data=io.BytesIO(body), headers=headers) as answer:
             answer.raise_for_status()
         etag = hashlib.md5(body, usedforsecurity=False).hexdigest()
         self._versions += 1

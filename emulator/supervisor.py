@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import tempfile
 import threading
 from collections.abc import Awaitable, Callable, Iterator
@@ -25,6 +26,7 @@ from emulator.services.r2 import R2
 from emulator.worker_runtime import WorkerRuntime
 from emulator.world import SimulatedClock, World
 
+HEAD_LIMIT = 16 << 10  # a URL or one header, as at Cloudflare
 READ_LIMIT = 110 << 20  # bodies that are read whole; above Cloudflare's limit for Workers
 
 
@@ -60,13 +62,24 @@ class Emulator:
 
 @contextmanager
 def running(
-    *, port: int = 0, speed: float = 1.0, state_dir: Path | None = None, seed: int = 0
+    *,
+    port: int = 0,
+    speed: float = 1.0,
+    state_dir: Path | None = None,
+    seed: int = 0,
+    allow_internet: bool = False,
 ) -> Iterator[Emulator]:
-    """An emulator in a thread of this process. `port` 0 takes a free one; without `state_dir` nothing is kept."""
+    """An emulator in a thread of this process. `port` 0 takes a free one; without `state_dir` nothing is kept.
+
+    With `allow_internet` Workers may call addresses outside this machine: the same code against the real vendors.
+    """
     with ExitStack() as stack:
         directory = state_dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="emulator-")))
         started: Future[tuple[Emulator, Callable[[], None]]] = Future()
-        serving = _serve(port, speed, directory.resolve(), seed, started)
+        set_aside_old_state(directory)
+        networks = ("local", "private", "public") if allow_internet else ("local",)
+        runtime = WorkerRuntime(directory.resolve() / "workers", networks)
+        serving = _serve(port, speed, seed, runtime, directory.resolve(), started)
         thread = threading.Thread(target=_run, args=(serving, started), name="emulator")
         thread.start()
         try:
@@ -96,19 +109,21 @@ def _run(serving: Awaitable[None], started: Future[tuple[Emulator, Callable[[], 
 async def _serve(
     port: int,
     speed: float,
-    directory: Path,
     seed: int,
+    runtime: WorkerRuntime,
+    directory: Path,
     started: Future[tuple[Emulator, Callable[[], None]]],
 ) -> None:
     async with AsyncExitStack() as stack:
         objects = ObjectStore()
         stack.push_async_callback(objects.close)
         world = World(SimulatedClock(speed), objects, seed)
-        runtime = WorkerRuntime(directory / "workers")
         stack.push_async_callback(runtime.stop)
         app, front = _application(world, runtime)
         stack.push_async_callback(front.close)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+        runner = web.AppRunner(
+            app, access_log=None, shutdown_timeout=0.5, max_line_size=HEAD_LIMIT, max_field_size=HEAD_LIMIT
+        )
         stack.push_async_callback(runner.cleanup)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", port, backlog=1024).start()
@@ -142,13 +157,21 @@ def _application(world: World, runtime: WorkerRuntime) -> tuple[web.Application,
 
     control = Control(world, list(services.values()), reset, runtime.logs)
     app = web.Application(
-        middlewares=[front.middleware(), log_middleware(world), fault_middleware(world)],
+        middlewares=[front.middleware(), log_middleware(world), fault_middleware(world, services.values())],
         client_max_size=READ_LIMIT,
     )
     app.add_routes(control.routes())
     for service in services.values():
         app.add_routes(service.routes())
     return app, front
+
+
+def set_aside_old_state(state_dir: Path) -> None:
+    """Pulumi's state of an earlier emulator describes a cloud that is gone: keep it, but out of the way."""
+    state, previous = state_dir / "pulumi", state_dir / "pulumi.previous"
+    if state.exists():
+        shutil.rmtree(previous, ignore_errors=True)
+        state.rename(previous)
 
 
 def log_middleware(world: World) -> Middleware:

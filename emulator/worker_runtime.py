@@ -11,7 +11,7 @@ import shutil
 import signal
 import sys
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,7 +32,7 @@ MODULE_KINDS = {
 # ends workerd when the emulator's end of stdin closes, however the emulator dies; on every system with a shell
 LEASH = (
     'exec 3<&0; "$@" 3<&- & worker=$!; '
-    '{ read -r _ <&3; kill "$worker"; } >/dev/null 2>&1 & leash=$!; '
+    '{ read -r _ <&3; kill "$worker"; sleep 2; kill -9 "$worker"; } >/dev/null 2>&1 & leash=$!; '
     'exec 3<&-; wait "$worker"; status=$?; kill "$leash" 2>/dev/null; exit "$status"'
 )
 
@@ -70,8 +70,9 @@ class Process:
 class WorkerRuntime:
     """Keeps the most recently used versions running."""
 
-    def __init__(self, directory: Path, limit: int = PROCESS_LIMIT) -> None:
+    def __init__(self, directory: Path, networks: Sequence[str] = ("local",), limit: int = PROCESS_LIMIT) -> None:
         self._directory = directory
+        self._networks = networks
         self._limit = limit
         self._processes: OrderedDict[str, Process] = OrderedDict()
         self._starting: dict[str, asyncio.Lock] = {}
@@ -123,7 +124,9 @@ class WorkerRuntime:
         newest = await self._newest_compatibility_date()
         for index, module in enumerate(version.body["modules"]):
             (directory / f"module-{index}").write_bytes(base64.b64decode(module["content_base64"]))
-        (directory / "config.capnp").write_text(configuration(version, self.r2_port, newest), encoding="utf-8")
+        (directory / "config.capnp").write_text(
+            configuration(version, self.r2_port, self._networks, newest), encoding="utf-8"
+        )
         reading, writing = os.pipe()
         try:
             shell = await asyncio.create_subprocess_exec(
@@ -193,13 +196,14 @@ def secret_variable(name: str) -> str:
     return f"SECRET_{name}"
 
 
-def configuration(version: VersionSource, r2_port: int, newest_date: str) -> str:
+def configuration(version: VersionSource, r2_port: int, networks: Sequence[str], newest_date: str) -> str:
     """The version as a text Cap'n Proto config. Modules are read from files module-0, module-1, ... beside it."""
     body = version.body
     buckets = sorted({item["bucket_name"] for item in body["bindings"] if item["type"] == "r2_bucket"})
+    allowed = ", ".join(text(network) for network in networks)
     services = [
         '(name = "worker", worker = .worker)',
-        '(name = "loopback", network = (allow = ["local"]))',
+        f'(name = "outside", network = (allow = [{allowed}], tlsOptions = (trustBrowserCas = true)))',
         *(_bucket_service(bucket, r2_port) for bucket in buckets),
     ]
     modules = [
@@ -218,7 +222,7 @@ def configuration(version: VersionSource, r2_port: int, newest_date: str) -> str
             f"  modules = [{', '.join(line for _, line in sorted(modules, key=lambda item: item[0]))}],",
             f"  compatibilityDate = {text(min(str(body.get('compatibility_date') or newest_date), newest_date))},",
             f"  compatibilityFlags = [{flags}],",
-            '  globalOutbound = "loopback",',
+            '  globalOutbound = "outside",',
             f"  bindings = [{', '.join(_binding(item, version) for item in body['bindings'])}],",
             ");",
         ]

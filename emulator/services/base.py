@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from aiohttp import web
 
@@ -23,4 +23,15 @@ class Service(Protocol):
 
     def summary(self) -> dict[str, object]:
         """Counters and state for `GET /_emulator/state`; nothing secret."""
+        ...
+
+
+@runtime_checkable
+class HasErrorBody(Protocol):
+    """A service with words of its own for the generic fault kinds that answer with a status."""
+
+    name: str
+
+    def error_body(self, status: int) -> object:
+        """The vendor's JSON body of an error answer."""
         ...

@@ -1,39 +1,33 @@
 """R2 as a Worker and a browser see it: workerd's R2 binding protocol, and public bucket addresses.
 
-The binding's wire form was tried on workerd 2026-11-17; the order of conditions and the error codes are those of
-cloudflare/workers-sdk, packages/miniflare/src/workers/r2.
+The binding's wire form was tried on workerd 2026-11-17 (reference local_stack.md 1.6).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
 
 from aiohttp import web
 
 from emulator.faults import GENERIC_KINDS, answer_with_fault
 from emulator.object_store import StoredObject
+from emulator.services.r2_rules import (
+    CHECKSUM_FIELDS,
+    NO_SUCH_KEY,
+    PRECONDITION_FAILED,
+    BindingError,
+    Query,
+    check_limits,
+    cors_headers,
+    described,
+    holds,
+    requested_range,
+)
 from emulator.world import World
 
 BUCKET_HEADER = "X-Bucket"
-CHECKSUM_FIELDS = {"md5": "0", "sha1": "1", "sha256": "2", "sha384": "3", "sha512": "4"}
 LIST_LIMIT = 1000
-Query = dict[str, Any]
-
-
-class BindingError(Exception):
-    """A refusal on the binding's wire; with an object, the Worker gets that object without a body."""
-
-    def __init__(self, status: int, code: int, message: str, stored: StoredObject | None = None) -> None:
-        super().__init__(message)
-        self.status, self.code, self.message, self.stored = status, code, message, stored
-
-
-NO_SUCH_KEY = (404, 10007, "The specified key does not exist.")
-NO_SUCH_BUCKET = (404, 10006, "The specified bucket does not exist.")
-PRECONDITION_FAILED = (412, 10031, "At least one of the pre-conditions you specified did not hold.")
-INVALID_RANGE = (416, 10039, "The requested range is not satisfiable")
 
 
 class R2:
@@ -96,6 +90,7 @@ class R2:
                     400, 10037, f"The {name} checksum you specified did not match what we received."
                 )
         custom = {str(item["k"]): str(item["v"]) for item in query.get("customFields") or ()}
+        check_limits(key, custom)
         http = {str(name): str(text) for name, text in (query.get("httpFields") or {}).items()}
         async with self.world.objects.writing(bucket, key):
             if "onlyIf" in query and not holds(query["onlyIf"], await self.world.objects.head(bucket, key)):
@@ -136,29 +131,30 @@ class R2:
         result = {"objects": objects, "truncated": page.cursor is not None, "delimitedPrefixes": page.prefixes}
         return {**result, "cursor": page.cursor} if page.cursor else result
 
-    async def public(self, request: web.Request, bucket: str) -> web.StreamResponse:
-        """GET and HEAD of an object at a bucket's public address."""
+    async def public(self, request: web.Request, bucket: str, cors: Query | None) -> web.StreamResponse:
+        """GET and HEAD of an object at a bucket's public address, under the bucket's CORS policy."""
         fault = self.world.faults.take(self.name, GENERIC_KINDS, method=request.method, path=request.path)
 
         async def read(request: web.Request) -> web.Response:
-            return await self._public(request, bucket)
+            asked = request.headers.get("Access-Control-Request-Method", request.method)
+            allowed = cors_headers(cors, request.headers.get("Origin"), asked)
+            answer = (
+                web.Response(status=204) if request.method == "OPTIONS" else await self._public(request, bucket)
+            )
+            answer.headers.update(allowed)
+            return answer
 
         return await answer_with_fault(self.world, fault, request, read)
 
     async def _public(self, request: web.Request, bucket: str) -> web.Response:
         if request.method not in {"GET", "HEAD"}:
             return web.Response(status=405, text="<h1>405 Method Not Allowed</h1>", content_type="text/html")
-        found = (
-            await self.world.objects.read(bucket, request.path.removeprefix("/")) if request.path != "/" else None
-        )
+        key = request.path.removeprefix("/")
+        found = await self.world.objects.read(bucket, key) if key else None
         if found is None:
             return web.Response(status=404, text="<h1>404 Not Found</h1>", content_type="text/html")
         stored, body = found
-        headers = {"ETag": f'"{stored.etag}"', "Accept-Ranges": "bytes"}
-        headers["Content-Type"] = stored.http.get("contentType", "application/octet-stream")
-        for name, header in (("cacheControl", "Cache-Control"), ("contentDisposition", "Content-Disposition")):
-            if name in stored.http:
-                headers[header] = stored.http[name]
+        headers = _public_headers(stored)
         if request.headers.get("If-None-Match") == headers["ETag"]:
             return web.Response(status=304, headers=headers)
         try:
@@ -170,6 +166,13 @@ class R2:
         offset, length = span
         headers["Content-Range"] = f"bytes {offset}-{offset + length - 1}/{len(body)}"
         return web.Response(status=206, body=body[offset : offset + length], headers=headers)
+
+
+def _public_headers(stored: StoredObject) -> dict[str, str]:
+    names = {"cacheControl": "Cache-Control", "contentDisposition": "Content-Disposition"}
+    headers = {header: stored.http[name] for name, header in names.items() if name in stored.http}
+    content_type = stored.http.get("contentType", "application/octet-stream")
+    return {"ETag": f'"{stored.etag}"', "Accept-Ranges": "bytes", "Content-Type": content_type, **headers}
 
 
 async def _decoded(request: web.Request) -> tuple[Query, bytes]:
@@ -201,68 +204,3 @@ def refused(error: BindingError) -> web.Response:
     if raw:
         headers["CF-R2-Metadata-Size"] = str(len(raw))
     return web.Response(status=error.status, body=raw, headers=headers)
-
-
-def described(stored: StoredObject, *, http: bool = True, custom: bool = True) -> Query:
-    """An object's metadata in the binding's JSON: 64-bit numbers travel as strings."""
-    return {
-        "name": stored.key,
-        "version": stored.version,
-        "size": str(stored.size),
-        "etag": stored.etag,
-        "uploaded": str(stored.uploaded),
-        "storageClass": "Standard",
-        "httpFields": dict(stored.http) if http else {},
-        "customFields": [{"k": name, "v": value} for name, value in stored.custom.items()] if custom else [],
-        "checksums": {CHECKSUM_FIELDS[name]: value for name, value in stored.checksums.items()},
-    }
-
-
-def holds(condition: Query, stored: StoredObject | None) -> bool:
-    """Whether an `onlyIf` condition is met by what is stored now."""
-    matches, differs = condition.get("etagMatches"), condition.get("etagDoesNotMatch")
-    before, after = condition.get("uploadedBefore"), condition.get("uploadedAfter")
-    if stored is None:
-        return matches is None and after is None
-    unit = 1000 if condition.get("secondsGranularity") else 1
-    uploaded = stored.uploaded // unit
-    same = matches is None or any(_etag_matches(item, stored.etag) for item in matches)
-    other = differs is None or not any(_etag_matches(item, stored.etag) for item in differs)
-    early = before is None or uploaded < int(before) // unit or (matches is not None and same)
-    late = after is None or int(after) // unit < uploaded or (differs is not None and other)
-    return same and other and early and late
-
-
-def _etag_matches(wanted: Query, etag: str) -> bool:
-    return wanted["type"] == "wildcard" or wanted.get("value") == etag
-
-
-def requested_range(query: Query, size: int) -> tuple[int, int] | None:
-    """Offset and length of the asked part; None for all of it. A header that is not one plain range is ignored."""
-    if query.get("rangeHeader"):
-        unit, _, text = str(query["rangeHeader"]).partition("=")
-        first, dash, last = text.strip().partition("-")
-        if unit != "bytes" or not dash or "," in text or not (first or last):
-            return None
-        if not first:
-            return _suffix(int(last), size)
-        return _clamped(int(first), int(last) - int(first) + 1 if last else size, size)
-    if not query.get("range"):
-        return None
-    asked = query["range"]
-    if "suffix" in asked:
-        return _suffix(int(asked["suffix"]), size)
-    offset = int(asked.get("offset") or 0)
-    return _clamped(offset, int(asked.get("length") or size), size)
-
-
-def _suffix(length: int, size: int) -> tuple[int, int]:
-    if length <= 0:
-        raise BindingError(*INVALID_RANGE)
-    return max(0, size - length), min(length, size)
-
-
-def _clamped(offset: int, length: int, size: int) -> tuple[int, int]:
-    if offset >= size or length <= 0:
-        raise BindingError(*INVALID_RANGE)
-    return offset, min(length, size - offset)

@@ -1,0 +1,37 @@
+"""One emulator for all tests of a process; each test begins with an empty cloud."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from emulator.supervisor import Emulator, running
+from provider_client.http import open_client
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from cloudflare_calls import Cloud
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[Emulator]:
+    with running(speed=1000) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def http() -> Iterator[httpx.Client]:
+    with open_client() as client:
+        yield client
+
+
+@pytest.fixture
+def cloud(emulator: Emulator, http: httpx.Client) -> Cloud:
+    """An emulator without a memory."""
+    cloud = Cloud(emulator, http)
+    cloud.control("POST", "reset")
+    return cloud
