@@ -30,7 +30,8 @@ from provider_client.workflows import WorkflowOptions
 POLL_SECONDS = 1.0
 LARGEST_BODY_BYTES = 10 * 1024 * 1024  # POST /run, RunPod's operation reference
 INPUT_NAME = "input"
-SHORTEST_TIMEOUT_MS, SHORTEST_TTL_MS = 5_000, 10_000  # limits of a job's policy
+SHORTEST_TIMEOUT_MS = 5_000  # limit of a job's policy
+TTL_MARGIN_MS = 60_000  # our own cancellation comes first and says why; this is for when it cannot
 
 
 class RunPodSettings(ProviderSettings):
@@ -99,7 +100,7 @@ class RunPodProvider:
         if order.image is not None:
             work["images"] = [{"name": name, "image": order.image.base64}]
         limit = round(deadline_seconds * 1000)
-        policy = {"executionTimeout": max(limit, SHORTEST_TIMEOUT_MS), "ttl": max(limit, SHORTEST_TTL_MS)}
+        policy = {"executionTimeout": max(limit, SHORTEST_TIMEOUT_MS), "ttl": limit + TTL_MARGIN_MS}
         return {"input": work, "policy": policy}
 
 

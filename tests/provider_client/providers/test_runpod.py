@@ -43,7 +43,7 @@ def test_the_job_carries_the_filled_graph_and_limits_of_its_own() -> None:
     vendor = Vendor({"POST /run": [QUEUED], "GET /status": [completed(images=IMAGES)]})
     vendor.connect("runpod").generate(KNIGHT, deadline_seconds=300)
     sent = body_of(vendor.sent("POST /run")[0])
-    assert sent["policy"] == {"executionTimeout": 300_000, "ttl": 300_000}
+    assert sent["policy"] == {"executionTimeout": 300_000, "ttl": 360_000}
     graph = sent["input"]["workflow"]
     assert graph["6"]["inputs"]["text"] == "a knight of glass"
     assert graph["3"]["inputs"]["seed"] == 7
