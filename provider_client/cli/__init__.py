@@ -70,7 +70,7 @@ def print_error(error: SwitchbackError, *, as_json: bool) -> None:
     if as_json:
         import json
 
-        answer = {"error": {"kind": type(error).__name__, "message": error.message, "fix": error.fix}}
+        answer = {"schema": 1, "error": {"kind": type(error).__name__, "message": error.message, "fix": error.fix}}
         print(json.dumps({**answer, "exit_code": int(error.exit_code)}, indent=2))
 
 

@@ -26,6 +26,8 @@ from provider_client.rollout import remembered
 if TYPE_CHECKING:
     from rich.console import Console
 
+PIPED_WIDTH = 200  # a table in a log or a pipe is not folded
+
 
 class Context:
     """One run of one command. Closes the connections that it opened."""
@@ -74,7 +76,8 @@ class Context:
         """Results for a person, on stdout."""
         from rich.console import Console
 
-        return Console(no_color=not self.color, highlight=False, soft_wrap=True)
+        width = None if sys.stdout.isatty() else PIPED_WIDTH
+        return Console(no_color=not self.color, highlight=False, soft_wrap=True, width=width)
 
     @cached_property
     def pulumi(self) -> PulumiCommand:

@@ -23,8 +23,7 @@ def run(arguments: argparse.Namespace, context: Context) -> ExitCode:
     history = WorkerHistory(context.cloudflare(settings), settings.worker_name)
     shown = history.deployments[: max(0, arguments.limit)]
     needed = {share.version_id for deployment in shown for share in deployment.versions}
-    listed = {version.id: version.provider or "" for version in history.deployable}
-    providers = {one: listed.get(one) or history.provider_of(one) or "" for one in sorted(needed)}
+    providers = {one: history.provider_of(one) or "" for one in sorted(needed)}
     lines = entries(shown, providers)
     if context.json:
         print(

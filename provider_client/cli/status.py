@@ -78,7 +78,8 @@ def _read(context: Context, settings: Settings) -> _Status:
 def _remember(context: Context, settings: Settings) -> None:
     """For an emergency without the project at hand; failing to write it down is no failure of status."""
     stack = context.find_stack()
-    if stack is None:
+    base_url = _or_none(lambda: settings.find("base_url")) or ""
+    if stack is None or base_url.startswith("http://"):  # an emulator is no emergency
         return
     values = {name: _or_none(lambda name=name: settings.find(name)) or "" for name in remembered.KEYS}  # type: ignore[misc]
     try:

@@ -11,6 +11,8 @@ from provider_client.errors import NotFoundError
 from provider_client.rollout.messages import DeploymentMessage
 from provider_client.rollout.traffic import Share, Split
 
+OUR_VERSIONS = "switchback provider="  # infra/components/image_api.py writes it; others' tags mean something else
+
 
 class WorkerHistory:
     """What Cloudflare knows about one Worker; each thing is asked for once, when it is needed."""
@@ -39,7 +41,10 @@ class WorkerHistory:
         return self._detailed[version_id]
 
     def provider_of(self, version_id: str) -> str | None:
-        """By the version's binding, which is what its code reads; None for a version that is gone."""
+        """By our own mark in the list, else by the version's binding; None for a version that is gone."""
+        listed = next((one for one in self.deployable if one.id == version_id), None)
+        if listed is not None and listed.message.startswith(OUR_VERSIONS):
+            return listed.provider
         try:
             return self.version(version_id).provider
         except NotFoundError:

@@ -208,4 +208,5 @@ def _age_warnings(main: Share, target: WorkerVersion, deployable: Sequence[Worke
     live = next((version for version in deployable if version.id == main.version_id), None)
     if live is not None and uploaded_together(target, live):
         return ()
-    return (f"the target was not uploaded with the live version: its code and secrets are of {target.created_on}",)
+    age = f"its code and secrets are of {target.created_on}; secrets that were replaced since must still be valid"
+    return (f"the target was not uploaded with the live version: {age}",)

@@ -132,7 +132,9 @@ def route_back(history: WorkerHistory, gateway_url: str | None, token: str, http
     except RollbackRefused as error:
         return RouteBack(None, None, TargetCheck(WayBack.CLOSED, error.message))
     if plan.already:
-        return RouteBack(plan.target.provider, plan.target.version_id, TargetCheck(WayBack.OPEN, "it was taken"))
+        return RouteBack(
+            plan.target.provider, plan.target.version_id, TargetCheck(WayBack.OPEN, "a rollback is live")
+        )
     return RouteBack(
         plan.target.provider,
         plan.target.version_id,

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -113,9 +114,10 @@ def deploy_once(api: CloudflareApi, worker: str, split: Split, message: Deployme
     except (UnreachableError, ApiError) as error:
         if isinstance(error, ApiError) and error.status < 500:
             raise
-        active = api.active_deployment(worker)
-        if active is not None and serves(active, split) and active.message == text:
-            return active
+        with suppress(SwitchbackError):
+            active = api.active_deployment(worker)
+            if active is not None and serves(active, split) and active.message == text:
+                return active
         raise
 
 
@@ -143,59 +145,73 @@ def move_traffic(
     started = clock.now()
     history = _history(api, worker)
     moved = not (history and serves(history[0], desired))
+    if not moved and not is_kind(history[0], MessageKind.UP):
+        verify_live = None
+    previous = next(iter(history), None) if moved else _before(history)
+    # asked for now, so that nothing but the call itself stands between a bad verdict and the way back
+    before = split_of(api, worker, previous) if previous and (moved or verify_live) else ()
     if moved:
         progress(f"moving traffic: {describe(desired)}")
-        previous = history[0] if history else None
         deployment = deploy_once(api, worker, desired, message)
     else:
         progress(f"traffic is already as desired: {describe(desired)}")
-        previous, deployment = _before(history), history[0]
-        if not is_kind(deployment, MessageKind.UP):
-            verify_live = None
+        deployment = history[0]
+    undo = _Undo(api, worker, deployment, desired, previous, before, confirm, progress)
     try:
         confirm(desired)
         progress(f"confirmed by the gateway after {clock.now() - started:.1f} s")
         verdict = verify_live() if verify_live else None
     except Exception:
-        put_back(api, worker, previous, desired, confirm, progress)
+        if moved or verify_live:
+            progress(undo.put_back())
         raise
     if verdict is None or str(verdict.outcome).lower() in _KEEP_TRAFFIC:
         return MoveResult(deployment, moved, verdict, previous)
-    kept = put_back(api, worker, previous, desired, confirm, progress)
+    kept = undo.put_back()
     path = report_path()
+    read = f"read the report at {path}, " if path else ""
     raise VerificationFailed(
         f"The live verification of {describe(desired)} failed: {verdict.sentence}. {kept}",
-        fix=f"read the report at {path}, mend the cause, run `pulumi up` again"
-        if path
-        else "mend the cause, retry",
+        fix=f"{read}mend the cause, run `pulumi up` again",
     )
 
 
-def put_back(
-    api: CloudflareApi,
-    worker: str,
-    previous: Deployment | None,
-    failed: Split,
-    confirm: Confirm,
-    progress: Callable[[str], None],
-) -> str:
-    """Give the traffic back to what was live before, confirm it, and say so in one sentence."""
-    if previous is None:
-        return (
-            "Nothing was live before, so there is nothing to put back: the gateway stays dark "
-            "(its workers.dev address answers with the version that failed; no custom domain is bound to it)."
-        )
-    try:
-        split = split_of(api, worker, previous)
-        progress(f"putting the previous split back: {describe(split)}")
-        deploy_once(api, worker, split, _restore_message(previous, failed, split))
-        confirm(split)
-    except SwitchbackError as error:
-        raise RollbackFailed(
-            f"The previous split could not be put back: {error.message}",
-            fix="run `switchback status` to see what is live, then `switchback rollback --now`",
-        ) from error
-    return f"The previous split is back and confirmed: {describe(split)}."
+@dataclass(frozen=True)
+class _Undo:
+    """A deployment that may have to be taken back: `failed` is its split, `before` the one of `previous`."""
+
+    api: CloudflareApi
+    worker: str
+    deployment: Deployment
+    failed: Split
+    previous: Deployment | None
+    before: Split
+    confirm: Confirm
+    progress: Callable[[str], None]
+
+    def put_back(self) -> str:
+        """Give the traffic back to what was live before, confirm it, and say so in one sentence."""
+        if self.previous is None:
+            return (
+                "Nothing was live before, so there is nothing to put back: the gateway stays dark "
+                "(its workers.dev address answers with the version that failed; no custom domain is bound to it)."
+            )
+        try:
+            active = self.api.active_deployment(self.worker)
+            if active is not None and active.id != self.deployment.id:
+                return (
+                    f"Somebody moved the traffic meanwhile ({active.message or active.id}); it is left as it is."
+                )
+            self.progress(f"putting the previous split back: {describe(self.before)}")
+            message = _restore_message(self.previous, self.failed, self.before)
+            deploy_once(self.api, self.worker, self.before, message)
+            self.confirm(self.before)
+        except SwitchbackError as error:
+            raise RollbackFailed(
+                f"The previous split could not be put back: {error.message}",
+                fix="run `switchback status` to see what is live, then `switchback rollback --now`",
+            ) from error
+        return f"The previous split is back and confirmed: {describe(self.before)}."
 
 
 def split_of(api: CloudflareApi, worker: str, deployment: Deployment) -> Split:

@@ -61,6 +61,7 @@ def test_json_mode_answers_errors_in_json(
     end_with(monkeypatch, LockedError("locked by alice", fix="switchback unlock"))
     assert main(["status", "--json"]) == ExitCode.LOCKED
     assert json.loads(capsys.readouterr().out) == {
+        "schema": 1,
         "error": {"kind": "LockedError", "message": "locked by alice", "fix": "switchback unlock"},
         "exit_code": 14,
     }

@@ -61,6 +61,16 @@ def test_to_means_the_version_uploaded_together_with_the_live_one(edge: Edge, ap
     assert found.warnings == ()
 
 
+def test_a_worker_of_others_is_read_by_its_binding_whatever_its_tag_says(edge: Edge, api: CloudflareApi) -> None:
+    scenario, runpod = edge.upload("scenario"), edge.upload("runpod")
+    for version in edge.versions:
+        version["annotations"] = {"workers/tag": "v1.2.0", "workers/message": "nightly"}
+    edge.deploy({scenario: 100})
+    edge.deploy({runpod: 100})
+    found = plan(api, "scenario")
+    assert (found.target.version_id, found.leaving) == (scenario, "runpod")
+
+
 def test_to_falls_back_to_the_newest_that_served_and_warns(edge: Edge, api: CloudflareApi) -> None:
     older, newer = edge.upload("scenario", digest="1"), edge.upload("scenario", digest="2")
     runpod = edge.upload("runpod", digest="3")

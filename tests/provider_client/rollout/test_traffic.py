@@ -211,6 +211,27 @@ def test_a_way_back_that_fails_is_its_own_error(stage: Stage) -> None:
     assert "switchback rollback" in caught.value.fix
 
 
+def test_a_rollback_that_a_person_made_meanwhile_is_left_alone(stage: Stage) -> None:
+    def somebody_rolls_back() -> LiveVerdict:
+        stage.edge.deploy({stage.scenario: 100}, "switchback:rollback from=runpod to=scenario actor=alice")
+        return Verdict("FAILED")
+
+    with pytest.raises(VerificationFailed, match=r"Somebody moved the traffic meanwhile .*alice"):
+        stage.move(verify=somebody_rolls_back)
+    assert stage.edge.messages[0].startswith("switchback:rollback ")
+    assert len(stage.edge.mutating) == 1
+
+
+def test_a_gateway_that_is_silent_after_a_rollback_never_brings_the_broken_provider_back(stage: Stage) -> None:
+    stage.edge.deploy({stage.runpod: 100}, "switchback:up")
+    stage.edge.deploy({stage.scenario: 100}, "switchback:rollback from=runpod to=scenario")
+    silent = httpx.Response(502, text="bad gateway")
+    stage.edge.answer_first = lambda request: silent if request.url.path == "/health" else None
+    with pytest.raises(DeadlineExceeded):
+        stage.move((Share("scenario", stage.scenario, 100),), verify=lambda: Verdict("SUCCESSFUL"))
+    assert stage.edge.mutating == []
+
+
 def test_a_lost_answer_is_settled_by_reading_what_is_live(stage: Stage) -> None:
     def lose_answer(request: httpx.Request) -> httpx.Response | None:
         if request.method == "POST":
