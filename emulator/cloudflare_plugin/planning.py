@@ -47,8 +47,6 @@ def plan(type_: ResourceType, prior: State | None, config: State) -> Plan:
     if prior is None or not same(planned, prior):
         planned = _with_unknowns(fields, config, planned)
     planned = _settle(fields, prior, config, planned)
-    if prior is not None:
-        planned |= {name: prior[name] for name in type_.frozen if prior[name] is not None}
     return _compared(fields, prior, config, planned)
 
 
@@ -198,6 +196,8 @@ def _settle_value(
     if attribute.default_from is not None and config is None:
         source = siblings.get(attribute.default_from)
         return source if isinstance(source, bool) else False
+    if attribute.never_moves and config is not None and prior is not None:
+        return prior
     if value is UNKNOWN and config is None:
         if attribute.keeps_state and exists:
             return prior

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from emulator.cloudflare_plugin.schema import Attribute, Call, Fields, Kind, Replace, ResourceType
 
 _BUCKETS = "accounts/{account_id}/r2/buckets"
@@ -13,7 +11,12 @@ _HEADERS = {"cf-r2-jurisdiction": "{jurisdiction}"}
 _ACCOUNT = Attribute(optional=True, in_body=False, replace=Replace.ALWAYS)
 _BUCKET_NAME = Attribute(required=True, in_body=False, replace=Replace.ALWAYS, description="Name of the bucket.")
 _JURISDICTION = Attribute(
-    optional=True, computed=True, default="default", in_body=False, refreshed=False, replace=Replace.ALWAYS
+    optional=True,
+    computed=True,
+    default="default",
+    one_of=("default", "eu", "fedramp"),
+    in_body=False,
+    refreshed=False,
 )
 _OF_BUCKET: Fields = {"account_id": _ACCOUNT, "bucket_name": _BUCKET_NAME, "jurisdiction": _JURISDICTION}
 
@@ -23,10 +26,11 @@ BUCKET = ResourceType(
         "id": Attribute(computed=True, in_body=False, refreshed=False, keeps_state=True, replace=Replace.ALWAYS),
         "account_id": _ACCOUNT,
         "creation_date": Attribute(computed=True, keeps_state=True),
-        "jurisdiction": replace(_JURISDICTION, one_of=("default", "eu", "fedramp")),
+        "jurisdiction": _JURISDICTION,
         "location": Attribute(
             optional=True,
             computed=True,
+            never_moves=True,
             one_of=("apac", "eeur", "enam", "weur", "wnam", "oc"),
             wire="locationHint",
             answer_wire="location",
@@ -52,7 +56,6 @@ BUCKET = ResourceType(
     delete=Call(method="DELETE", path=_BUCKETS + "/{name}", headers=_HEADERS, body="none"),
     imported_by={"account_id": "account_id", "name": "bucket_name", "jurisdiction": "jurisdiction"},
     id_from="name",
-    frozen=("location",),
 )
 
 CORS = ResourceType(

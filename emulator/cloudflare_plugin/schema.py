@@ -65,6 +65,7 @@ class Attribute:
     default_from: str | None = None  # the sibling whose value is the default
     one_of: tuple[str, ...] = ()
     between: tuple[float, float] | None = None
+    never_moves: bool = False  # the state's value stays, whatever else the program says later
     keeps_state: bool = False  # a computed value that an update does not change
     unknown_only_for_type: str | None = None  # computed only when the sibling `type` has this value
     replace: Replace = Replace.NEVER
@@ -109,7 +110,6 @@ class ResourceType:
     )  # attributes in an import id, and their names there
     import_call: Call | None = None  # the call of an import before the ordinary read; None: the same one
     id_from: str | None = None  # the attribute that is also the id
-    frozen: tuple[str, ...] = ()  # attributes that keep their value from state, whatever the program says
     stored_without_call: tuple[str, ...] = ()  # attributes that an update without a call changes in state
     destroy_warning: bool = False
     missing_name_follow_up: str | None = None  # attribute whose absence in an answer makes a second read

@@ -172,18 +172,18 @@ _SERVICE = (
 WORKERS_CUSTOM_DOMAIN = ResourceType(
     token="cloudflare:index/workersCustomDomain:WorkersCustomDomain",  # noqa: S106
     fields={
-        "id": Attribute(computed=True, keeps_state=True),
+        "id": Attribute(computed=True, keeps_state=True, replace=Replace.ALWAYS),
         "account_id": _ACCOUNT,
         "hostname": Attribute(required=True, replace=Replace.ALWAYS, description=_HOSTNAME),
-        "service": Attribute(required=True, description=_SERVICE),
-        "environment": Attribute(optional=True, computed=True, deprecated=True),
-        "zone_id": Attribute(optional=True, computed=True),
-        "zone_name": Attribute(optional=True, computed=True),
+        "service": Attribute(required=True, replace=Replace.ALWAYS, description=_SERVICE),
+        "environment": Attribute(optional=True, computed=True, deprecated=True, replace=Replace.IF_CONFIGURED),
+        "zone_id": Attribute(optional=True, computed=True, replace=Replace.IF_CONFIGURED),
+        "zone_name": Attribute(optional=True, computed=True, replace=Replace.IF_CONFIGURED),
         "cert_id": Attribute(computed=True),
     },
     create=Call(method="PUT", path=_DOMAINS),
     read=Call(method="GET", path=_DOMAINS + "/{id}", body="none"),
-    update=Call(method="PUT", path=_DOMAINS),
+    update=None,
     delete=Call(method="DELETE", path=_DOMAINS + "/{id}", body="none"),
     imported_by={"account_id": "account_id", "id": "domain_id"},
 )

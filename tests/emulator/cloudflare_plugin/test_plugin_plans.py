@@ -18,6 +18,8 @@ WORKER = "cloudflare:index/worker:Worker"
 VERSION = "cloudflare:index/workerVersion:WorkerVersion"
 BUCKET = "cloudflare:index/r2Bucket:R2Bucket"
 DOMAIN = "cloudflare:index/r2CustomDomain:R2CustomDomain"
+MANAGED = "cloudflare:index/r2ManagedDomain:R2ManagedDomain"
+WORKER_DOMAIN = "cloudflare:index/workersCustomDomain:WorkersCustomDomain"
 CRON = "cloudflare:index/workersCronTrigger:WorkersCronTrigger"
 WORKER_INPUTS = {**ACCOUNT, "name": "gateway", "observability": {"enabled": True}, "subdomain": {"enabled": True}}
 WORKER_STATE = {
@@ -86,6 +88,33 @@ def test_storage_class_is_the_only_change_of_a_bucket_in_place() -> None:
         "storageClass",
     )
     assert planned(BUCKET, BUCKET_STATE, inputs).changed == ()
+
+
+def test_a_location_nobody_asked_for_is_open_again_when_something_changes() -> None:
+    """Only a location in the program is held to the state's; the API may answer another one otherwise."""
+    inputs = {**ACCOUNT, "name": "assets"}
+    assert planned(BUCKET, BUCKET_STATE, {**inputs, "storageClass": "InfrequentAccess"}).changed == (
+        "location",
+        "storageClass",
+    )
+    assert planned(BUCKET, BUCKET_STATE, {**inputs, "location": "eeur"}).changed == ()
+
+
+def test_a_custom_domain_of_another_worker_is_another_custom_domain() -> None:
+    """The API has no update of an attached domain, so every change replaces."""
+    inputs = {**ACCOUNT, "hostname": "api.example.com", "service": "gateway", "zoneId": "z"}
+    state = {**inputs, "id": "d1", "environment": "production", "zoneName": "example.com"}
+    result = planned(WORKER_DOMAIN, state, {**inputs, "service": "renamed"})
+    assert result.replaced == ("service",)
+    assert result.changed == ("certId", "environment", "service", "zoneName")
+
+
+def test_public_access_is_switched_in_place() -> None:
+    """r2.dev access and the jurisdiction of its bucket are updates."""
+    inputs = {**ACCOUNT, "bucketName": "b", "enabled": True}
+    state = {**inputs, "jurisdiction": "default", "bucketId": "1", "domain": "pub-1.r2.dev"}
+    assert planned(MANAGED, state, {**inputs, "enabled": False}).replaced == ()
+    assert planned(MANAGED, state, {**inputs, "jurisdiction": "eu"}).replaced == ()
 
 
 def test_an_input_that_is_taken_away_is_a_change() -> None:
