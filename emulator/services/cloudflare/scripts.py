@@ -18,6 +18,7 @@ from emulator.services.cloudflare.workers import (
 )
 
 VERSIONS_PAGE = 10
+STALE_SECRET = "Secret edit failed. You attempted to modify a secret, but the latest version of your Worker isn't currently deployed."
 
 
 class Scripts:
@@ -103,7 +104,7 @@ class Scripts:
     def _replace_secret(self, worker: Worker, name: str, secret: JSONObject | None) -> None:
         latest = newest_version(worker)
         if worker.active is not None and latest.id not in worker.active.shares:
-            raise bad_request("Secret edit failed: the latest version isn't currently deployed.", 10215)
+            raise bad_request(STALE_SECRET, 10215)
         kept = [item for item in latest.bindings if item["name"] != name]
         added = [{"name": name, "text": secret.get("text"), "type": "secret_text"}] if secret else []
         body = {**latest.body, "bindings": kept + added}
