@@ -25,11 +25,11 @@ class _Loopback(AbstractResolver):
     """`*.localhost` is this machine (RFC 6761), whatever the system's resolver says."""
 
     async def resolve(
-        self, host: str, port: int = 0, _family: socket.AddressFamily = socket.AF_INET
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         return [
             ResolveResult(
-                hostname=host, host="127.0.0.1", port=port, family=socket.AF_INET, proto=0,
+                hostname=host, host="127.0.0.1", port=port, family=family or socket.AF_INET, proto=0,
                 flags=socket.AI_NUMERICHOST,
             )
         ]  # fmt: skip
