@@ -13,6 +13,7 @@ from emulator.world import World
 SERVICES: dict[str, str] = {
     "cloudflare": "emulator.services.cloudflare:Cloudflare",
     "r2": "emulator.services.r2:R2",
+    "scenario": "emulator.services.scenario:Scenario",
     "runpod": "emulator.services.runpod:RunPod",
     "comfyui": "emulator.services.comfyui:ComfyUI",
 }

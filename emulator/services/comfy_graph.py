@@ -22,6 +22,9 @@ from emulator.services.spoiling import Spoil, untouched
 FileKey = tuple[str, str, str]  # output | temp | input, subfolder, name
 
 
+KEPT_FILES = 500  # the oldest go: an emulator may run for days
+
+
 class ExecutionError(Exception):
     """A node failed while it ran; the fields are those of ComfyUI's `execution_error`."""
 
@@ -114,6 +117,8 @@ class GraphEngine:
         filename = f"{name}_{number:05}_.png"
         content = encode_png(image, {"prompt": json.dumps(graph)})
         self.files[kind, folder, filename] = spoil(content)
+        for old in list(self.files)[:-KEPT_FILES]:
+            del self.files[old]
         return {"filename": filename, "subfolder": folder, "type": kind}
 
     def _input_key(self, name: str) -> FileKey:

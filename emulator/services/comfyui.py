@@ -133,6 +133,8 @@ class ComfyUI:
         error = _body_error(body)
         if error is not None:
             return self._refuse(error, {})
+        if not isinstance(body["prompt"], dict):
+            return web.Response(status=500, text="500 Internal Server Error\n\nServer got itself in trouble")
         fault = self.world.faults.take(self.name, GENERATION_KINDS, method="POST", path=request.path)
         models = {} if fault and fault.kind == "model_not_found" else self.queue.engine.models
         judgement = judge(body["prompt"], Shelf(models, self.queue.engine.has_input))

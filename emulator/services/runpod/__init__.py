@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from http import HTTPStatus
 
 from aiohttp import web
 
@@ -37,6 +38,12 @@ class RunPod:
     def configure(self, settings: Json) -> None:
         """{"quota": 10, "stock": {"ADA_48_PRO": "NONE"}, "models": {"checkpoints": []}}"""
         self.fleet.configure(settings)
+
+    def error_body(self, status: int) -> Json:
+        """An error of the management API, for faults."""
+        phrase = HTTPStatus(status).phrase
+        detail = "rate limit exceeded for the minute window" if status == 429 else phrase.lower()
+        return {"title": phrase, "status": status, "detail": detail}
 
     def summary(self) -> dict[str, object]:
         """Counters; `submits` counts jobs that RunPod took."""

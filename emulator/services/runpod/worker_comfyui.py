@@ -23,6 +23,7 @@ SECONDS: Mapping[str, float] = {
 }
 REFUSED_SECONDS = 0.2
 CRASHED = "WebSocket communication error: ComfyUI HTTP unreachable during websocket reconnect"
+SERVER_ERROR = "500 Server Error: Internal Server Error for url: http://127.0.0.1:8188/prompt"
 SLOW_NODES = ("KSampler", "RemoveBackground")
 
 
@@ -51,6 +52,8 @@ def handle(job_input: Any, engine: GraphEngine, fault: str | None = None) -> Han
         details = {"error": "Failed to upload one or more input images", "details": problems}
         return Handled(details, REFUSED_SECONDS)
     graph = checked["workflow"]
+    if not isinstance(graph, dict):
+        return Handled({"error": f"Error queuing workflow: {SERVER_ERROR}"}, REFUSED_SECONDS)
     models = {} if fault == "model_not_found" else engine.models
     judgement = judge(graph, Shelf(models, engine.has_input))
     if judgement.error is not None:
