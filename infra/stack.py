@@ -134,7 +134,8 @@ class ImageGenerationStack(pulumi.ComponentResource):
         )
 
     def _candidate_plan(self, provider: str) -> dict[str, Any]:
-        return self._plan("candidate", provider, self.config.verification.candidate_assets)
+        wanted = self.config.verification
+        return self._plan("candidate", provider, wanted.candidate_assets if wanted.required else 0)
 
     def _verification(self, provider: str) -> resources.Verification:
         return resources.Verification(
@@ -168,6 +169,7 @@ class ImageGenerationStack(pulumi.ComponentResource):
             ],
             live_plan=self._plan("live", live, assets) if assets and config.verification.required else None,
             acknowledge_rollback=config.acknowledge_rollback,
+            reason=None if config.verification.required else "verification skipped by configuration",
             verification=pulumi.Output.all(*self.subjects.values()).apply(_digest),
             opts=pulumi.ResourceOptions.merge(
                 self.opts, pulumi.ResourceOptions(depends_on=list(self.verifications.values()))
