@@ -248,7 +248,7 @@ def _raise_api_error(response: httpx.Response, call: str, account_id: str) -> No
         )
     if status == 404:
         raise NotFoundError(
-            f"Cloudflare does not know this in account {account_id}: {said}",
+            f"Not found in Cloudflare account {account_id}: {said}",
             status=status,
             code=code,
             fix="check the account id and the Worker's name; before the first `pulumi up` there is no Worker",

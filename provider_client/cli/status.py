@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 
 from provider_client.cli.context import Context, add_target_arguments
 from provider_client.cli.settings import Settings
-from provider_client.errors import ExitCode, SwitchbackError
+from provider_client.errors import ExitCode, NotFoundError, SwitchbackError
 from provider_client.rollout import remembered
 from provider_client.rollout.history import WorkerHistory
 from provider_client.rollout.observed import observed_truth
@@ -65,6 +65,8 @@ def _read(context: Context, settings: Settings) -> _Status:
         truths.append(deployed_truth(live))
         if live.split:
             back = route_back(history, gateway_url, settings.find("gateway_token") or "", context.http)
+    except NotFoundError:
+        truths.append(deployed_truth(live))
     except SwitchbackError as error:
         truths.append(Truth("deployed", None, error.message, "Cloudflare's active deployment"))
     if gateway_url:
@@ -106,7 +108,8 @@ def _print(context: Context, status: _Status) -> None:
     for sentence in status.disagreements:
         say(f"disagree: {sentence}", style="bold red")
     if not status.disagreements:
-        say("what is known agrees")
+        known = sum(truth.provider is not None for truth in status.truths)
+        say("what is known agrees" if known > 1 else "too little is known to compare")
     way, check = status.way_back, status.way_back.check
     target = f"{way.provider} (version {way.version_id})" if way.provider else "nowhere"
     say(f"way back: {check.state} to {target}: {check.detail}")

@@ -172,6 +172,17 @@ def test_status_says_what_it_cannot_know_and_hides_nothing_else(
     assert "health ok" in said
 
 
+def test_status_before_the_first_up_says_that_nothing_is_deployed(
+    run: Run, edge: Edge, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edge.worker = "another-worker"
+    assert run(status) is ExitCode.OK
+    said = capsys.readouterr().out
+    assert "nothing is deployed" in said
+    assert "phase: dry run" in said
+    assert "too little is known" in said
+
+
 def test_history_is_newest_first_with_who_and_why(
     run: Run, switched: Edge, capsys: pytest.CaptureFixture[str]
 ) -> None:
