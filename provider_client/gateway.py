@@ -211,7 +211,7 @@ class GatewayClient:
             )
         if response.is_success:
             return response
-        raise _error_of(response, f"{method} {path.split('?')[0]}")
+        raise _error_of(response)
 
 
 def _parsed(model: type[Parsed], response: httpx.Response) -> Parsed:
@@ -227,7 +227,7 @@ def _parsed(model: type[Parsed], response: httpx.Response) -> Parsed:
         ) from None  # pydantic's own text would quote the answer
 
 
-def _error_of(response: httpx.Response, what: str) -> ApiError:
+def _error_of(response: httpx.Response) -> ApiError:
     """Problem+json (RFC 9457) as an exception: `code` is the failure kind, `fix` the mitigation."""
     try:
         body = response.json()
@@ -238,7 +238,7 @@ def _error_of(response: httpx.Response, what: str) -> ApiError:
     detail = str(problem.get("detail") or problem.get("title") or response.reason_phrase)
     types: dict[int, type[ApiError]] = {401: AuthError, 403: AuthError, 404: NotFoundError, 429: RateLimitedError}
     return types.get(status, ApiError)(
-        f"{what} answered {status}: {detail}",
+        f"the gateway answered {status}: {detail}",
         status=status,
         code=str(problem.get("kind") or ""),
         retry_after=_retry_after(response),

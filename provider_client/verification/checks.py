@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 
 from provider_client.errors import (
@@ -14,36 +13,15 @@ from provider_client.errors import (
 )
 from provider_client.failure_signals import Signal
 from provider_client.failures import FailureKind, classify, failure_of
-from provider_client.gateway import Answer, DownloadedAsset
-from provider_client.models import Asset, Generation, GenerationError, GenerationStatus, Health, Operation
+from provider_client.gateway import Answer
+from provider_client.models import Generation, GenerationError, GenerationStatus, Health
 from provider_client.redaction import redact
 from provider_client.verification.budget import GROSS_FACTOR
-from provider_client.verification.images import BrokenImage, Picture, inspect, outline_likeness, visible_difference
-from provider_client.verification.measurement import Measurement, Outcome, passed, plain
-from provider_client.verification.plan import PlannedAsset, VerificationPlan
+from provider_client.verification.measurement import Measurement, Outcome, failed, passed, plain
+from provider_client.verification.plan import VerificationPlan
 
-BLANK_BELOW = 2.0
-NOISE_BELOW = 2.0
-LEAST_LIKENESS = 0.30
-CUT_OUT_DIFFERENCE = 25.0
 TOLERATED_5XX = 0.10
 SYSTEMATIC_KINDS = frozenset({"AUTH", "QUOTA", "BAD_REQUEST", "MODEL_NOT_FOUND", "OUT_OF_MEMORY"})
-CUT_OUT = frozenset({Operation.REMOVE_BACKGROUND, Operation.PIPELINE})
-
-
-def failed(
-    check: str, measured: str, limit: str, message: str = "", *, mitigation: str = "", systematic: bool = True
-) -> Measurement:
-    """A defect of what came back. Most are the model's or the gateway's own, and repeat."""
-    return Measurement(
-        check=check,
-        outcome=Outcome.FAILED,
-        measured=plain(measured),
-        limit=plain(limit),
-        message=plain(message),
-        mitigation=mitigation,
-        systematic=systematic,
-    )
 
 
 def check_identity(health: Health, provider: str, version_id: str | None) -> tuple[Measurement, ...]:
@@ -218,102 +196,3 @@ def check_time(seconds: float, budget: float, allowance: float, *, cold: bool) -
         kind="TIMEOUT",
         mitigation="keep one worker warm (runpod.workersMin 1), take a faster GPU, or raise verification.budgets",
     )
-
-
-def check_delivery(asset: Asset, download: DownloadedAsset) -> list[Measurement]:
-    """Is what the URL serves, byte for byte, what the answer promised?"""
-    content, digest = download.content, hashlib.sha256(download.content).hexdigest()
-    pairs = [
-        ("content type", download.content_type, asset.content_type),
-        ("bytes", str(len(content)), str(asset.bytes)),
-        ("sha256", digest[:12], asset.sha256[:12]),
-    ]
-    length = download.headers.get("content-length")
-    if length is not None and "content-encoding" not in download.headers:
-        pairs.append(("content length", length, str(len(content))))
-    measurements = [passed("url", "resolves")]
-    for check, measured, stated in pairs:
-        same = measured == stated if check != "sha256" else digest == asset.sha256
-        message = "the stored object differs from the answer"
-        measurements.append(passed(check, measured, stated) if same else failed(check, measured, stated, message))
-    return measurements
-
-
-def check_content(
-    planned: PlannedAsset, asset: Asset, content: bytes, source: Picture | None
-) -> tuple[list[Measurement], Picture | None]:
-    """Everything that is learnt by looking at the picture."""
-    try:
-        picture = inspect(content)
-    except BrokenImage as error:
-        return [failed("decodes", "broken", "a whole picture", str(error))], None
-    measurements = [
-        passed("decodes", picture.format),
-        _equal("format", picture.content_type, asset.content_type),
-        _equal(
-            "size",
-            _size(picture.width, picture.height),
-            _size(planned.width, planned.height),
-            "not the size asked for",
-        ),
-        _equal("stated size", _size(asset.width, asset.height), _size(picture.width, picture.height)),
-        *_check_substance(picture),
-    ]
-    if planned.operation in CUT_OUT:
-        measurements.append(_check_transparency(picture, planned))
-    if source is not None:
-        measurements.extend(_check_relation(picture, source, planned))
-    return measurements, picture
-
-
-def _size(width: int, height: int) -> str:
-    return f"{width} x {height}"
-
-
-def _equal(check: str, measured: str, expected: str, message: str = "") -> Measurement:
-    return (
-        passed(check, measured, expected) if measured == expected else failed(check, measured, expected, message)
-    )
-
-
-def _check_substance(picture: Picture) -> Sequence[Measurement]:
-    noise = picture.spread >= BLANK_BELOW and picture.shape < NOISE_BELOW
-    contrast, shape = f"contrast {picture.contrast:.1f}", f"shape {picture.shape:.1f}"
-    if picture.contrast < BLANK_BELOW and not noise:
-        return [failed("not blank", contrast, f">= {BLANK_BELOW:.0f}", "the picture is empty", systematic=False)]
-    if noise:
-        return [
-            failed("not noise", shape, f">= {NOISE_BELOW:.0f}", "neighbouring pixels know nothing of each other")
-        ]
-    return [
-        passed("not blank", contrast, f">= {BLANK_BELOW:.0f}"),
-        passed("not noise", shape, f">= {NOISE_BELOW:.0f}"),
-    ]
-
-
-def _check_transparency(picture: Picture, planned: PlannedAsset) -> Measurement:
-    least, most = planned.transparent
-    measured, limit = f"{picture.transparent_share:.0%} transparent", f"{least:.0%} to {most:.0%}"
-    if not picture.has_alpha:
-        return failed("transparency", "no alpha channel", limit, "the background was not removed")
-    if least <= picture.transparent_share <= most:
-        return passed("transparency", measured, limit)
-    opaque = "the alpha channel is there but opaque" if picture.transparent_share == 0 else ""
-    return failed("transparency", measured, limit, opaque)
-
-
-def _check_relation(picture: Picture, source: Picture, planned: PlannedAsset) -> Sequence[Measurement]:
-    """img2img keeps the outlines of its input and changes something; a cut-out changes nothing of what is left."""
-    if planned.operation is Operation.REMOVE_BACKGROUND:
-        difference = visible_difference(picture, source)
-        measured, limit = f"differs by {difference:.0f} of 255", f"<= {CUT_OUT_DIFFERENCE:.0f}"
-        if difference <= CUT_OUT_DIFFERENCE:
-            return [passed("related to input", measured, limit)]
-        return [failed("related to input", measured, limit, "what is left is not what was sent")]
-    likeness = outline_likeness(picture, source)
-    measured, limit = f"outlines alike to {likeness:.2f}", f">= {LEAST_LIKENESS:.2f}"
-    if likeness < LEAST_LIKENESS:
-        return [failed("related to input", measured, limit, "the picture has nothing of its input")]
-    if picture.small == source.small:
-        return [failed("changed from input", "identical", "changed", "the input came back unchanged")]
-    return [passed("related to input", measured, limit)]

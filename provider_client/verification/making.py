@@ -11,15 +11,10 @@ from provider_client.errors import Cancelled, DeadlineExceeded, SwitchbackError
 from provider_client.gateway import GatewayClient
 from provider_client.models import Generation, GenerationRequest, GenerationStatus, InputImage, Operation
 from provider_client.verification.budget import give_up_after
-from provider_client.verification.checks import (
-    check_content,
-    check_delivery,
-    check_exception,
-    check_generation,
-    check_time,
-    failed,
-)
+from provider_client.verification.checks import check_exception, check_generation, check_time
 from provider_client.verification.images import inspect
+from provider_client.verification.measurement import failed
+from provider_client.verification.picture_checks import check_content, check_delivery
 from provider_client.verification.plan import PlannedAsset, VerificationPlan
 from provider_client.verification.report import AssetResult, Target, curl_line
 from provider_client.verification.sources import draw_source
@@ -89,18 +84,18 @@ class AssetMaker:
         try:
             download = self.client.download(asset.url)
         except SwitchbackError as error:
-            wrong = failed("url", "does not resolve", "resolves", error.message, mitigation="switchback doctor")
+            wrong = failed("url", "does not resolve", "resolves", error.message)
             return replace(result, measurements=(*result.measurements, wrong))
-        seconds = self.clock.now() - began
+        seconds, waited = self.clock.now() - began, result.seconds or 0.0
         source = inspect(drawing) if drawing else None
-        seen, picture = check_content(result.planned, asset, download.content, source)
+        seen, picture = check_content(result.planned, asset, download.content, source, self.plan.formats)
         return replace(
             result,
             download_seconds=seconds,
             content=download.content,
             source=drawing,
             picture=picture,
-            measurements=(*result.measurements, *check_delivery(asset, download), *seen),
+            measurements=(*result.measurements, *check_delivery(asset, download, waited), *seen),
         )
 
 

@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 LONGEST_TEXT = 400
+
+
+MITIGATIONS: Mapping[str, str] = {
+    "made by": "see which version answers: switchback status",
+    "url": "check the bucket, its public access and assetBaseUrl: switchback doctor",
+    "url stays": "check the bucket's lifecycle (assetRetentionDays) and who else writes to it",
+    "content type": "check who changes objects of the bucket, and the Worker's storing of results",
+    "bytes": "check who changes objects of the bucket, and proxies or image optimisers before it",
+    "sha256": "check who changes objects of the bucket, and proxies or image optimisers before it",
+    "decodes": "repeat it; if it stays, look at the provider's own output and at the size limit of its results",
+    "format": "set the workflow's output node to the format that clients expect, or `formats` in a plan file",
+    "size": "check width and height in the workflow, and whether the model supports the size",
+    "not blank": "look at the prompt filter, the VAE and the precision (`workflows`): black pictures are often NaN",
+    "not noise": "check steps, sampler and VAE of the workflow, and that checkpoint and workflow belong together",
+    "transparency": "check the background-removal model (`workflows`) and that the output keeps its alpha channel",
+    "related to input": "check that the workflow loads the input picture, and its strength (denoise)",
+    "changed from input": "check that the workflow's result is saved and not its input, and its strength (denoise)",
+    "distinct": "check that seed and prompt reach the workflow, and caches between gateway and provider",
+    "fresh": "check that results are stored under a key of their own, and caches before the bucket",
+}
 
 
 class Outcome(StrEnum):
@@ -62,3 +82,18 @@ def plain(text: str) -> str:
 
 def passed(check: str, measured: str, limit: str = "") -> Measurement:
     return Measurement(check=check, outcome=Outcome.SUCCESSFUL, measured=plain(measured), limit=plain(limit))
+
+
+def failed(
+    check: str, measured: str, limit: str, message: str = "", *, mitigation: str = "", systematic: bool = True
+) -> Measurement:
+    """A defect of what came back. Most are the model's or the gateway's own, and repeat."""
+    return Measurement(
+        check=check,
+        outcome=Outcome.FAILED,
+        measured=plain(measured),
+        limit=plain(limit),
+        message=plain(message),
+        mitigation=mitigation or MITIGATIONS.get(check, ""),
+        systematic=systematic,
+    )

@@ -23,8 +23,11 @@ from provider_client.verification.spending import Price, price_of
 
 Stage = Literal["candidate", "live", "smoke"]
 Source = Literal["shield", "sword", "coin", "gem"]
+PictureType = Literal["image/png", "image/jpeg", "image/webp"]
 Share = Annotated[float, Field(ge=0, le=1)]
 
+# ComfyUI's SaveImage writes PNG and nothing else; what Scenario returns is not documented, so anything goes.
+EXPECTED_FORMATS: Mapping[str, tuple[PictureType, ...]] = {"comfyui": ("image/png",), "runpod": ("image/png",)}
 # RunPod starts a worker per waiting request and ComfyUI has one queue: more in flight would measure our own queue.
 IN_FLIGHT: Mapping[str, int] = {"scenario": 4, "comfyui": 1, "runpod": 2}
 
@@ -76,6 +79,7 @@ class VerificationPlan(BaseModel):
     price: Price = Price()
     inconclusive: Literal["stop", "pass"] = "stop"
     reach_seconds: float = Field(default=180.0, ge=0)
+    formats: tuple[PictureType, ...] = ("image/png", "image/jpeg", "image/webp")
 
     @property
     def operations(self) -> tuple[Operation, ...]:
@@ -136,6 +140,7 @@ def default_plan(
         max_spend_usd_per_day=max_spend_usd_per_day,
         price=price or price_of(provider),
         inconclusive=inconclusive,
+        **({"formats": EXPECTED_FORMATS[provider]} if provider in EXPECTED_FORMATS else {}),
     )
 
 

@@ -19,11 +19,11 @@ from provider_client.clock import Clock
 from provider_client.errors import SwitchbackError
 from provider_client.gateway import Answer, GatewayClient
 from provider_client.models import Operation
-from provider_client.verification.checks import check_answers, check_capabilities, check_spending, failed
+from provider_client.verification.checks import check_answers, check_capabilities, check_spending
 from provider_client.verification.events import AssetFinished, AssetStarted, Event, Judged, Started, Stopped
 from provider_client.verification.judging import judge, reason_to_stop
 from provider_client.verification.making import AssetMaker
-from provider_client.verification.measurement import Measurement, Outcome
+from provider_client.verification.measurement import Measurement, Outcome, failed
 from provider_client.verification.plan import PlannedAsset, VerificationPlan
 from provider_client.verification.reaching import reach
 from provider_client.verification.report import AssetResult, Report, Target

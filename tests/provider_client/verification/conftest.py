@@ -76,6 +76,7 @@ class Served:
     gone_after: int = 99
     stated_size: tuple[int, int] | None = None
     run_ms: float | None = 5000.0
+    stored_headers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -183,7 +184,9 @@ class GatewayDouble:
         if served.downloads > served.gone_after:
             return httpx.Response(404)
         content = served.content if served.stored is None else served.stored
-        return httpx.Response(200, content=content, headers={"content-type": served.stored_content_type})
+        return httpx.Response(
+            200, content=content, headers={"content-type": served.stored_content_type, **served.stored_headers}
+        )
 
     def _answer(self, status: int, body: dict[str, Any]) -> httpx.Response:
         headers = {"Switchback-Provider": "runpod", "Switchback-Version": self.version}

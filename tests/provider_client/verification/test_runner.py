@@ -65,6 +65,13 @@ def stored_differs(served: Any) -> None:
     served.stored = png(Image.new("RGB", (64, 64), "red"))
 
 
+def jpeg(served: Any) -> None:
+    buffer = io.BytesIO()
+    Image.open(io.BytesIO(served.content)).convert("RGB").save(buffer, "JPEG")
+    served.content = buffer.getvalue()
+    served.content_type = served.stored_content_type = "image/jpeg"
+
+
 def opaque(served: Any) -> None:
     served.content = png(Image.open(io.BytesIO(served.content)).convert("RGB").convert("RGBA"))
 
@@ -88,6 +95,8 @@ def test_a_good_provider_is_successful_over_all_operations(bench: Any) -> None:
     assert any("p95: not claimed" in claim for claim in report.verdict.claims)
 
 
+AN_HOUR_OLD = {"date": "Mon, 23 Nov 2026 10:00:00 GMT", "last-modified": "Mon, 23 Nov 2026 09:00:00 GMT"}
+
 FAULTS: list[tuple[str, Spoil, Outcome, str]] = [
     ("model_not_found", error("MODEL_NOT_FOUND"), Outcome.FAILED, "generates"),
     ("out_of_memory", error("OUT_OF_MEMORY"), Outcome.FAILED, "generates"),
@@ -110,6 +119,8 @@ FAULTS: list[tuple[str, Spoil, Outcome, str]] = [
     ("another_provider", change(provider="scenario"), Outcome.FAILED, "made by"),
     ("100_s_too_slow", change(seconds=140.0), Outcome.FAILED, "time"),
     ("never_ready", change(seconds=1e9), Outcome.FAILED, "generates"),
+    ("stored_long_before_it_was_asked_for", change(stored_headers=AN_HOUR_OLD), Outcome.FAILED, "fresh"),
+    ("jpeg_where_comfyui_writes_png", jpeg, Outcome.FAILED, "format"),
     ("stated_size_wrong", change(stated_size=(1, 1)), Outcome.FAILED, "stated size"),
 ]
 
