@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
@@ -126,12 +127,17 @@ def _choice_problems(settings: Settings) -> list[Problem]:
         for name in ("name", "image")
         if name in settings and not (isinstance(settings[name], str) and settings[name].strip())
     ]
+    found += [
+        Problem(name, "must be a string")
+        for name in ("args", "registry")
+        if not isinstance(settings.get(name), str | None)
+    ]
     scaling = settings.get("scaling")
     return found if scaling is None else found + _scaling_problems(scaling)
 
 
 def _scaling_problems(scaling: object) -> list[Problem]:
-    if not isinstance(scaling, Mapping) or scaling.get("type") not in SCALING:
+    if not isinstance(scaling, Mapping) or scaling.get("type") not in list(SCALING):
         return [Problem("scaling.type", f"must be {' or '.join(SCALING)}")]
     value = scaling.get("value")
     if scaling["type"] == "QUEUE_DELAY" and not (_is_number(value) and value >= 0.5):
@@ -210,6 +216,9 @@ def to_wire(settings: Settings, catalog: GpuCatalog, markers: Mapping[str, str])
     }
 
 
+# RunPod's own scale-down (docs, endpoint-configurations, 2026-06-24): new workersMax → days without requests.
+SCALED_DOWN_AFTER = {2: 3, 0: 7}
+
 # Which field of the wire carries a setting: what changed together is sent together.
 FIELD_OF = {
     "diskGb": "disk",
@@ -285,15 +294,22 @@ def digest(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
-def drift_in_words(drift: Difference) -> str:
-    """What happened to one setting since Pulumi wrote it, naming RunPod's own scale-down as what it is."""
-    if drift.property == "workersMax" and _is_number(drift.old) and drift.new in (0, 2) and drift.new < drift.old:
-        days, effect = (7, ": no job can run until it is raised") if drift.new == 0 else (3, "")
-        return (
-            f"RunPod itself lowered workersMax from {drift.old} to {drift.new}"
-            f" (it does so after {days} days without requests){effect}"
-        )
-    return f"changed outside of Pulumi: {drift}"
+def drift_in_words(recorded: Settings, live: Settings) -> dict[str, str]:
+    """What happened to each setting since Pulumi wrote it, naming RunPod's own scale-down as what it is."""
+    drifts = {difference.property: difference for difference in differences(recorded, live)}
+    words = {name: f"changed outside of Pulumi: {drift}" for name, drift in drifts.items()}
+    most = drifts.get("workersMax")
+    if most is None or not _is_number(most.old) or most.new not in SCALED_DOWN_AFTER or most.new >= most.old:
+        return words
+    days = SCALED_DOWN_AFTER[most.new]
+    lowered = "RunPod itself lowered {} from {} to {} (it does so after {} days without requests)"
+    words["workersMax"] = lowered.format("workersMax", most.old, most.new, days)
+    if most.new == 0:
+        words["workersMax"] += ": no job can run until it is raised"
+    least = drifts.get("workersMin")
+    if least is not None and least.new == most.new:
+        words["workersMin"] = lowered.format("workersMin", least.old, least.new, days)
+    return words
 
 
 def _normal(name: str, value: Any) -> Any:
@@ -309,7 +325,7 @@ def _as_float(value: Any) -> Any:
 
 
 def _is_number(value: Any) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _is_whole(value: Any) -> TypeGuard[int]:

@@ -71,9 +71,8 @@ class RunPodEndpointController:
             same = rules.container_digest(live) == state.get("containerDigest")
             return Diff() if same else Diff(changed=("containerDigest",))
         wished, drifted = _changed(state, inputs), _changed(live, inputs)
-        for drift in rules.differences(state, live):
-            repair = "; pulumi up sets it as the stack says" if drift.property in drifted else ""
-            session.log.warning(rules.drift_in_words(drift) + repair)
+        for name, words in rules.drift_in_words(state, live).items():
+            session.log.warning(words + ("; pulumi up sets it as the stack says" if name in drifted else ""))
         return Diff(changed=tuple(dict.fromkeys((*wished, *drifted))))
 
     def create(self, session: Session, inputs: Properties, *, preview: bool) -> Created:
@@ -96,8 +95,8 @@ class RunPodEndpointController:
         live = rules.from_wire(endpoint, account.catalog)
         existing = EXISTING in inputs or EXISTING in state
         if state and not existing:
-            for drift in rules.differences(state, live):
-                session.log.warning(rules.drift_in_words(drift))
+            for words in rules.drift_in_words(state, live).values():
+                session.log.warning(words)
         new_inputs = {EXISTING: resource_id} if existing else live
         outputs = _outputs(resource_id, new_inputs, live, account.catalog)
         # A list price that moved since is no drift of the endpoint.

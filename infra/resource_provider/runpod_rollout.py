@@ -13,6 +13,7 @@ from provider_client.runpod_management import RunPodManagementApi
 # The first worker of a release pulls an image of tens of GB: 3-10 minutes in RunPod's flash tutorial.
 DEFAULT_DEADLINE_SECONDS = 900.0
 POLL_SECONDS = 5.0
+REPEAT_SECONDS = 30.0  # a pipeline's log shows every status as a line of its own
 # A worker may look unhealthy for a moment while it starts; RunPod itself gives it 7 minutes.
 UNHEALTHY_SECONDS = 420.0
 
@@ -65,12 +66,15 @@ def wait_for_rollout(session: Session, api: RunPodManagementApi, endpoint_id: st
     clock = session.interruptible(session.clock)
     started = clock.now()
     deadline = session.timeout_seconds or DEFAULT_DEADLINE_SECONDS
+    said, said_at = "", started
     while True:
         rollout = observed(api.releases(endpoint_id), api.workers(endpoint_id))
         if is_rolled_out(rollout, workers_min):
             return
         elapsed = clock.now() - started
-        session.log.status(f"waiting for RunPod ({elapsed:.0f} s): {rollout.sentence}")
+        if rollout.sentence != said or clock.now() - said_at > REPEAT_SECONDS:
+            said, said_at = rollout.sentence, clock.now()
+            session.log.status(f"waiting for RunPod ({elapsed:.0f} s): {said}")
         if rollout.unhealthy and not rollout.ready and elapsed > UNHEALTHY_SECONDS:
             raise DeadlineExceeded(
                 f"its workers are unhealthy after {elapsed:.0f} s ({rollout.sentence})",
