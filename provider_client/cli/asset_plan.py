@@ -86,7 +86,7 @@ def request_for(asset: PlannedAsset, base: Path) -> GenerationRequest:
     seed = random.randint(0, LARGEST_DRAWN_SEED) if asset.seed is None else asset.seed  # noqa: S311
     return GenerationRequest(
         operation=asset.operation,
-        prompt=asset.prompt,
+        prompt=None if asset.operation is Operation.REMOVE_BACKGROUND else asset.prompt,
         negative_prompt=asset.negative_prompt,
         image=image,
         width=asset.width,

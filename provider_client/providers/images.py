@@ -13,13 +13,17 @@ CONTENT_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
 EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 
 
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
+
+
 class NotAnImage(ValueError):
-    """The bytes are no PNG, JPEG or WebP."""
+    """The bytes are no complete PNG, JPEG or WebP."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """Encoded bytes and what their header says; the pixels are not decoded."""
+    """Encoded bytes of a complete picture, and what their header says."""
 
     content: bytes
     content_type: str
@@ -36,14 +40,28 @@ class Picture:
 
 
 def read_picture(content: bytes) -> Picture:
-    """Raises NotAnImage when the header is not one of a picture that every provider takes."""
+    """Decodes all of it once; raises NotAnImage when it is cut off, or no picture that every provider takes."""
     try:
         with Image.open(io.BytesIO(content), formats=tuple(CONTENT_TYPES)) as image:
             width, height = image.size
             kind = str(image.format)
-    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
-        raise NotAnImage("the bytes are not a PNG, JPEG or WebP picture") from error
+            image.load()
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise NotAnImage("the bytes are not a complete PNG, JPEG or WebP picture") from error
     return Picture(content, CONTENT_TYPES[kind], width, height)
+
+
+def without_texts(content: bytes) -> bytes:
+    """A PNG without its text chunks: ComfyUI writes the whole graph there, prompt included. Others stay as they are."""
+    if not content.startswith(PNG_SIGNATURE):
+        return content
+    kept, at = [PNG_SIGNATURE], len(PNG_SIGNATURE)
+    while at < len(content):
+        end = at + 12 + int.from_bytes(content[at : at + 4])  # length, type, check sum
+        if content[at + 4 : at + 8] not in PNG_TEXT_CHUNKS:
+            kept.append(content[at:end])
+        at = end
+    return b"".join(kept)
 
 
 def decode_picture(text: str) -> Picture:

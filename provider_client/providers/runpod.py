@@ -12,7 +12,6 @@ import httpx
 from pydantic import SecretStr
 
 from provider_client.clock import Clock
-from provider_client.failures import FailureKind, ProviderError, failure_of
 from provider_client.models import GenerationRequest, Operation, Timings
 from provider_client.providers.base import (
     DEFAULT_DEADLINE_SECONDS,
@@ -24,7 +23,7 @@ from provider_client.providers.base import (
 )
 from provider_client.providers.graphs import graph_of
 from provider_client.providers.session import AmbiguousSubmit, Session
-from provider_client.providers.work import Order, Patience, cancelling, finished_picture, order_of
+from provider_client.providers.work import Order, Patience, cancelling, finished_picture, order_of, refusal
 from provider_client.workflows import WorkflowOptions
 
 POLL_SECONDS = 1.0
@@ -121,9 +120,7 @@ def health_of(body: Mapping[str, Any]) -> ProviderHealth:
 def _submit(session: Session, body: Mapping[str, Any]) -> str:
     request_bytes = sum(len(image["image"]) for image in body["input"].get("images", ()))
     if request_bytes > LARGEST_BODY_BYTES - 64 * 1024:
-        message = "the input image is too large: RunPod takes 10 MB per job"
-        failure = failure_of(FailureKind.BAD_REQUEST, message, provider="runpod")
-        raise ProviderError(failure, provider="runpod", attempts=0)
+        raise refusal("runpod", "the input image is too large: RunPod takes 10 MB per job")
     try:
         answer = session.submit("/run", json=body)
     except AmbiguousSubmit as error:

@@ -17,7 +17,6 @@ import httpx
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from provider_client.clock import Clock
-from provider_client.failures import FailureKind, ProviderError, failure_of
 from provider_client.models import GenerationRequest, Operation, Timings
 from provider_client.providers.base import (
     DEFAULT_DEADLINE_SECONDS,
@@ -29,7 +28,7 @@ from provider_client.providers.base import (
 )
 from provider_client.providers.images import Picture, scale
 from provider_client.providers.session import AmbiguousSubmit, Session
-from provider_client.providers.work import Order, Patience, cancelling, finished_picture, order_of
+from provider_client.providers.work import Order, Patience, cancelling, finished_picture, order_of, refusal
 from provider_client.workflows import native_size
 
 CLOCK_DIFFERENCE = timedelta(minutes=2)  # between this machine and Scenario
@@ -237,8 +236,7 @@ def _finished(session: Session, job: str, last: dict[str, str]) -> Mapping[str, 
 
 def _upload(session: Session, picture: Picture) -> str:
     if len(picture.content) >= LARGEST_UPLOAD_BYTES:
-        message = "the input image is too large: Scenario takes pictures below 6 MB in one piece"
-        raise ProviderError(failure_of(FailureKind.BAD_REQUEST, message, provider="scenario"), provider="scenario")
+        raise refusal("scenario", "the input image is too large: Scenario takes pictures below 6 MB in one piece")
     answer = session.post("/assets", json={"image": picture.base64, "name": f"input.{picture.extension}"}).json()
     return str(answer["asset"]["id"])
 

@@ -6,7 +6,7 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from provider_client.clock import Clock
@@ -14,7 +14,7 @@ from provider_client.errors import Cancelled
 from provider_client.failure_signals import Signal
 from provider_client.failures import FailureKind, ProviderError, failure_of
 from provider_client.models import GenerationRequest, Operation
-from provider_client.providers.images import NotAnImage, Picture, decode_picture, read_picture
+from provider_client.providers.images import NotAnImage, Picture, decode_picture, read_picture, without_texts
 from provider_client.providers.session import Session
 from provider_client.workflows import NATIVE_PIXELS
 
@@ -45,20 +45,23 @@ class Order:
     image: Picture | None
 
 
+def refusal(provider: str, message: str) -> ProviderError:
+    """A mistake that was seen here: nothing has been sent to the provider, nothing is paid."""
+    failure = failure_of(FailureKind.BAD_REQUEST, message, provider=provider)
+    mitigation = "The request was refused before anything was sent or paid. Correct it and try again."
+    return ProviderError(replace(failure, mitigation=mitigation), provider=provider, attempts=0)
+
+
 def order_of(request: GenerationRequest, provider: str) -> Order:
     """Raises ProviderError (BAD_REQUEST) for what no provider could do; nothing has been sent by then."""
 
-    def refuse(message: str) -> ProviderError:
-        failure = failure_of(FailureKind.BAD_REQUEST, message, provider=provider)
-        return ProviderError(failure, provider=provider, attempts=0)
-
     operation = request.operation
     if operation in NEEDS_PROMPT and not (request.prompt or "").strip():
-        raise refuse(f"{operation} needs a prompt")
+        raise refusal(provider, f"{operation} needs a prompt")
     image = None
     if operation in NEEDS_IMAGE:
         if request.image is None:
-            raise refuse(f"{operation} needs an input image")
+            raise refusal(provider, f"{operation} needs an input image")
         if request.image.base64 is None:
             raise refuse(
                 "an asset key is known to the gateway alone; give the picture itself, or use --via-gateway"
@@ -66,11 +69,11 @@ def order_of(request: GenerationRequest, provider: str) -> Order:
         try:
             image = decode_picture(request.image.base64)
         except NotAnImage as error:
-            raise refuse(str(error)) from None
+            raise refusal(provider, str(error)) from None
     width, height = _size(request, image)
     wrong = None if operation is Operation.REMOVE_BACKGROUND else _wrong_size(operation, width, height)
     if wrong:
-        raise refuse(wrong)
+        raise refusal(provider, wrong)
     return Order(
         operation=operation,
         prompt=request.prompt or "",
@@ -144,6 +147,6 @@ def cancelling(cancel: Callable[[], None]) -> Iterator[None]:
 
 def finished_picture(session: Session, content: bytes, provider_job: str) -> Picture:
     try:
-        return read_picture(content)
+        return read_picture(without_texts(content))
     except NotAnImage as error:
         session.fail(session.signal("result:not_an_image", f"the result is unusable: {error}"), provider_job)

@@ -6,6 +6,7 @@ import argparse
 import base64
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -55,7 +56,13 @@ def runpod(request: httpx.Request) -> httpx.Response:
     return httpx.Response(200, json=done)
 
 
-def run(words: list[str], tmp_path: Path, flags: dict[str, object] | None = None, **environment: str) -> ExitCode:
+def run(
+    words: list[str],
+    tmp_path: Path,
+    flags: dict[str, object] | None = None,
+    vendor: Callable[[httpx.Request], httpx.Response] = runpod,
+    **environment: str,
+) -> ExitCode:
     parser = argparse.ArgumentParser()
     generate.add_arguments(parser)
     arguments = parser.parse_args([*words, "--out", str(tmp_path / "out")])
@@ -63,7 +70,7 @@ def run(words: list[str], tmp_path: Path, flags: dict[str, object] | None = None
         flags={"no_color": True, **vars(arguments), **(flags or {})},
         environment={**KEYS, **environment},
         project_dir=tmp_path,
-        transport=httpx.MockTransport(runpod),
+        transport=httpx.MockTransport(vendor),
     )
     with context:
         return generate.run(arguments, context)
@@ -145,6 +152,46 @@ def test_an_operation_without_a_prompt_may_stand_alone(tmp_path: Path, capsys: p
     picture.write_bytes(b"not a picture")
     with pytest.raises(ConfigError, match="not a PNG"):
         run(["remove_background", "--image", str(picture), "--provider", "runpod"], tmp_path)
+
+
+GENERATION = {
+    "id": "job-1",
+    "status": "succeeded",
+    "provider": "scenario",
+    "operation": "txt2img",
+    "timings": {"queue_ms": 100, "run_ms": 900, "store_ms": 10},
+    "assets": [
+        {"url": "http://gateway.localhost/assets/a.png", "key": "a.png", "content_type": "image/png", "bytes": 1,
+         "width": 64, "height": 64, "sha256": "0" * 64}
+    ],
+}  # fmt: skip
+GATEWAY = {"SWITCHBACK_URL": "http://gateway.localhost", "SWITCHBACK_GATEWAY_TOKEN": "fake-gateway-token"}
+
+
+def gateway(request: httpx.Request) -> httpx.Response:
+    if request.url.path == "/assets/a.png":
+        return httpx.Response(200, content=png(), headers={"content-type": "image/png"})
+    wish = json.loads(request.content)
+    if wish["prompt"] == "broken":
+        error = {"kind": "MODEL_NOT_FOUND", "message": "no such checkpoint", "mitigation": "install it"}
+        return httpx.Response(200, json={**GENERATION, "status": "failed", "assets": [], "error": error})
+    return httpx.Response(200, json=GENERATION)
+
+
+def test_the_gateway_makes_it_when_asked_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = run(["A knight", "--via-gateway"], tmp_path, vendor=gateway, **GATEWAY)
+    assert code is ExitCode.OK
+    assert "a-knight-txt2img-scenario.png" in capsys.readouterr().out
+
+
+def test_a_failure_behind_the_gateway_keeps_its_kind_and_mitigation(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = run(["broken", "--via-gateway"], tmp_path, vendor=gateway, **GATEWAY)
+    out = capsys.readouterr().out
+    assert code is ExitCode.RESOURCE
+    assert "MODEL_NOT_FOUND: no such checkpoint" in out
+    assert "models_manifest" in out
 
 
 def test_every_variable_of_every_provider_is_in_the_example_file() -> None:

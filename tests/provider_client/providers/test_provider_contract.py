@@ -218,6 +218,7 @@ def test_each_generation_is_paid_once(provider: Provider, name: str, emulator: E
 FAULTS = [
     ("model_not_found", {FailureKind.MODEL_NOT_FOUND}),
     ("no_image", {FailureKind.EMPTY_RESULT}),
+    ("truncated_image", {FailureKind.EMPTY_RESULT}),
     ("unauthorized", {FailureKind.AUTH}),
     ("html", {FailureKind.UNAVAILABLE}),
 ]

@@ -20,7 +20,7 @@ IMAGE = InputImage(base64=picture_base64(width=100, height=131))
         ({"operation": "img2img", "prompt": "x"}, "needs an input image"),
         ({"operation": "remove_background"}, "needs an input image"),
         ({"operation": "remove_background", "image": {"key": "assets/a.png"}}, "gateway alone"),
-        ({"operation": "remove_background", "image": {"base64": "bm8gaW1hZ2U="}}, "not a PNG"),
+        ({"operation": "remove_background", "image": {"base64": "bm8gaW1hZ2U="}}, "not a complete PNG"),
         ({"operation": "remove_background", "image": {"base64": "%%%"}}, "base64"),
         ({"operation": "txt2img", "prompt": "x", "width": 100}, "multiple of 8"),
         ({"operation": "txt2img", "prompt": "x", "width": 32}, "outside 64 to 4096"),
