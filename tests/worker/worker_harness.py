@@ -23,6 +23,14 @@ TOKEN = "dummy-gateway-token"
 SECOND_TOKEN = "dummy-gateway-token-two"
 BUCKET = "worker-test-assets"
 FINAL = {"succeeded", "failed", "canceled"}
+RUNPOD_ENDPOINT = {
+    "name": "worker-tests",
+    "type": "QUEUE",
+    "image": "registry.example/comfyui:1",
+    "gpu": {"pools": ["ADA_48_PRO"], "count": 1},
+    "workers": {"min": 1, "max": 3, "idleTimeout": 30},
+    "scaling": {"type": "QUEUE_DELAY", "queueDelay": 4},
+}
 S3_HEADERS = {  # moto checks no signature, but reads the account from it
     "Authorization": "AWS4-HMAC-SHA256 Credential=emulator/20260101/us-east-1/s3/aws4_request, "
     "SignedHeaders=host, Signature=0000000000000000000000000000000000000000000000000000000000000000"
@@ -37,11 +45,16 @@ class Cloud:
     emulator: Emulator
     http: httpx.Client
     environment: dict[str, str] = field(init=False)
+    runpod_endpoint: str = field(init=False)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def __post_init__(self) -> None:
         self.environment = self.emulator.environment()
         self.cloudflare("POST", "/r2/buckets", {"name": BUCKET})
+        url = f"{self.environment['RUNPOD_REST_API_URL']}/serverless"
+        headers = {"Authorization": f"Bearer {self.environment['RUNPOD_API_KEY']}"}
+        created = self.http.post(url, json=RUNPOD_ENDPOINT, headers=headers)
+        self.runpod_endpoint = created.raise_for_status().json()["id"]
 
     def cloudflare(self, method: str, path: str, body: object = None) -> Any:
         account = self.environment["CLOUDFLARE_ACCOUNT_ID"]
@@ -82,7 +95,7 @@ class Cloud:
         secrets["JOB_SIGNING_KEYS"] = json.dumps(["dummy-signing-key"])
         texts: dict[str, object] = {
             "IMAGE_GENERATION_PROVIDER": provider,
-            "RUNPOD_COMFYUI_ENDPOINT_ID": "endpoint1",
+            "RUNPOD_COMFYUI_ENDPOINT_ID": self.runpod_endpoint,
             "ASSET_BASE_URL": "",
             **{name: self.environment[name] for name in ("SCENARIO_BASE_URL", "RUNPOD_ENDPOINT_BASE_URL")},
         }

@@ -16,14 +16,13 @@ export function corsHeaders(request, settings) {
 }
 
 /** The common headers are added to this answer like to any other. */
-export function preflight({ request, settings }) {
-  const permitted = corsHeaders(request, settings).length > 1;
-  const headers = permitted
-    ? {
-        "Access-Control-Allow-Methods": "GET, HEAD, POST, DELETE",
-        "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, Prefer",
-        "Access-Control-Max-Age": "86400",
-      }
-    : {};
-  return new Response(null, { status: 204, headers: { Allow: "GET, HEAD, POST, DELETE, OPTIONS", ...headers } });
+export function preflight({ request, settings }, methods) {
+  const allowed = methods.join(", ");
+  const isPermitted = corsHeaders(request, settings).length > 1;
+  const forBrowsers = {
+    "Access-Control-Allow-Methods": allowed,
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, Prefer",
+    "Access-Control-Max-Age": "86400",
+  };
+  return new Response(null, { status: 204, headers: { Allow: allowed, ...(isPermitted ? forBrowsers : {}) } });
 }

@@ -1,6 +1,6 @@
 /** Entry point: one request in, one answer out; nothing thrown below leaves the Worker as it is. */
 
-import { corsHeaders, preflight } from "./cors.js";
+import { corsHeaders } from "./cors.js";
 import { logError } from "./log.js";
 import { Problem, problemResponse } from "./problems.js";
 import { route } from "./routes.js";
@@ -17,8 +17,7 @@ export default {
       bucket: env.ASSETS,
       signal: request.signal,
     };
-    const response = request.method === "OPTIONS" ? preflight(context) : await answer(context);
-    return withCommonHeaders(response, context);
+    return withCommonHeaders(await answer(context), context);
   },
 };
 

@@ -2,6 +2,7 @@
 
 import { serveAsset } from "./assets.js";
 import { requireToken } from "./auth.js";
+import { preflight } from "./cors.js";
 import { cancelGeneration, createGeneration, showGeneration } from "./generations.js";
 import { health } from "./health.js";
 import { Problem } from "./problems.js";
@@ -21,6 +22,7 @@ export async function route(context) {
   for (const [pattern, methods] of ROUTES) {
     const match = pattern.exec(url.pathname);
     if (!match) continue;
+    if (request.method === "OPTIONS") return preflight(context, Object.keys(methods));
     const answer = methods[request.method === "HEAD" && methods.GET ? "GET" : request.method];
     if (answer) return answer(context, ...match.slice(1));
     const headers = { Allow: Object.keys(methods).join(", ") };

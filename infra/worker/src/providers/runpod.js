@@ -24,7 +24,7 @@ export const runpod = {
   maxImageBytes: Math.floor((LARGEST_REQUEST - 100_000) * 0.75), // base64, and the graph beside it
   operations: () => ["txt2img", "img2img", "remove_background", "pipeline"],
   stages: () => 1,
-  webhookJob: (body) => (typeof body.id === "string" ? body.id : undefined),
+  webhookJob: ({ id }) => (typeof id === "string" && /^[\w-]{1,100}$/.test(id) ? id : undefined),
   connect(env, settings) {
     const base = (env.RUNPOD_ENDPOINT_BASE_URL || BASE_URL).replace(/\/+$/, "");
     const session = new Session("runpod", `${base}/${encodeURIComponent(env.RUNPOD_COMFYUI_ENDPOINT_ID)}`, {
