@@ -63,8 +63,8 @@ def order_of(request: GenerationRequest, provider: str) -> Order:
         if request.image is None:
             raise refusal(provider, f"{operation} needs an input image")
         if request.image.base64 is None:
-            raise refuse(
-                "an asset key is known to the gateway alone; give the picture itself, or use --via-gateway"
+            raise refusal(
+                provider, "an asset key is known to the gateway alone; give the picture, or use --via-gateway"
             )
         try:
             image = decode_picture(request.image.base64)
