@@ -21,13 +21,12 @@ def remembered_file(environment: Mapping[str, str]) -> Path:
 
 
 def load(environment: Mapping[str, str], project_dir: Path, stack: str | None) -> dict[str, str]:
-    """The targets of this project's stack; without a stack the only one that is known; else nothing."""
+    """The targets of this project's stack. Away from any project: of the only stack (of this name) that is known."""
     entries = _read(remembered_file(environment))
-    exact = entries.get(_key(project_dir, stack))
-    if exact is not None:
-        return exact
-    of_this_stack = [entry for key, entry in entries.items() if stack is None or key.endswith(f"#{stack}")]
-    return of_this_stack[0] if len(of_this_stack) == 1 else {}
+    if (project_dir / "Pulumi.yaml").is_file():
+        return entries.get(_key(project_dir, stack), {})
+    fitting = [entry for key, entry in entries.items() if stack is None or key.endswith(f"#{stack}")]
+    return fitting[0] if len(fitting) == 1 else {}
 
 
 def save(environment: Mapping[str, str], project_dir: Path, stack: str, values: Mapping[str, str]) -> Path:

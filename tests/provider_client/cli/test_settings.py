@@ -95,6 +95,13 @@ def test_what_status_saw_serves_a_machine_without_the_project(folder: Path, tmp_
     assert context(folder, stack="prod").settings(use_pulumi=False).gateway_url == "https://g.example"
     elsewhere = Context(flags={}, environment=environment, project_dir=tmp_path / "elsewhere")
     assert elsewhere.settings(use_pulumi=False).worker_name == "w"
+    another = tmp_path / "another"
+    another.mkdir()
+    (another / "Pulumi.yaml").write_text("name: image-generation\n")
+    strange = Context(flags={"stack": "prod"}, environment=environment, project_dir=another)
+    assert strange.settings(use_pulumi=False).find("gateway_url") is None, (
+        "a project never uses another one's gateway"
+    )
     remembered.save(environment, folder, "staging", {**values, "worker_name": "other"})
     assert elsewhere.settings(use_pulumi=False).find("worker_name") is None
     assert context(folder, stack="prod").settings(use_pulumi=False).worker_name == "w"
