@@ -62,6 +62,13 @@ class Listing:
 
 
 @dataclass(frozen=True)
+class _Page:
+    keys: list[str]
+    prefixes: list[str]
+    cursor: str | None
+
+
+@dataclass(frozen=True)
 class _Note:
     """What S3 cannot hold: exact case of metadata names, all checksums, R2's object version."""
 
@@ -126,18 +133,22 @@ class ObjectStore:
         )
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         self._notes: dict[tuple[str, str], _Note] = {}
+        self._buckets: set[str] = set()
         self._versions = 0
 
     async def close(self) -> None:
         """Forget all objects and end the server."""
+        await self.reset()
         await self._http.close()
         await asyncio.to_thread(self._moto.stop)
 
     async def reset(self) -> None:
-        """Forget all buckets and objects."""
+        """Forget all buckets and objects of this store: moto's memory belongs to the whole process."""
         self._notes.clear()
-        async with self._http.post(f"{self.s3_endpoint}/moto-api/reset") as answer:
-            answer.raise_for_status()
+        for bucket in list(self._buckets):
+            while not await self.delete_bucket(bucket):
+                page = await self._page(bucket, {})
+                await asyncio.gather(*(self.delete(bucket, key) for key in page.keys))
 
     @asynccontextmanager
     async def writing(self, bucket: str, key: str) -> AsyncIterator[None]:
@@ -150,13 +161,16 @@ class ObjectStore:
         """Make an empty bucket."""
         async with self._http.put(self._url(bucket)) as answer:
             answer.raise_for_status()
+        self._buckets.add(bucket)
 
     async def delete_bucket(self, bucket: str) -> bool:
         """False when it is not empty."""
         async with self._http.delete(self._url(bucket)) as answer:
             if answer.status == 409:
                 return False
-            answer.raise_for_status()
+            if answer.status != 404:
+                answer.raise_for_status()
+        self._buckets.discard(bucket)
         return True
 
     async def put(
@@ -216,21 +230,26 @@ class ObjectStore:
         self, bucket: str, *, prefix: str, delimiter: str, cursor: str, start_after: str, limit: int
     ) -> Listing:
         """A page of objects in the order of their keys, with sizes and ETags only."""
-        wanted = {"list-type": "2", "max-keys": str(limit), "prefix": prefix, "delimiter": delimiter}
+        wanted = {"max-keys": str(limit), "prefix": prefix, "delimiter": delimiter}
         wanted |= {"continuation-token": cursor, "start-after": start_after}
-        query = {name: value for name, value in wanted.items() if value}
-        async with self._http.get(self._url(bucket).with_query(query)) as answer:
+        page = await self._page(bucket, {name: value for name, value in wanted.items() if value})
+        described = await asyncio.gather(*(self.head(bucket, key) for key in page.keys))
+        return Listing([item for item in described if item is not None], page.prefixes, page.cursor)
+
+    async def _page(self, bucket: str, query: Mapping[str, str]) -> _Page:
+        async with self._http.get(self._url(bucket).with_query({"list-type": "2", **query})) as answer:
             answer.raise_for_status()
             root = ElementTree.fromstring(await answer.text())  # noqa: S314 -- moto's own answer
         namespace = root.tag.partition("}")[0] + "}" if root.tag.startswith("{") else ""
-        found = [item.findtext(f"{namespace}Key") or "" for item in root.findall(f"{namespace}Contents")]
-        described = await asyncio.gather(*(self.head(bucket, key) for key in found))
-        prefixes = [
-            item.findtext(f"{namespace}Prefix") or "" for item in root.findall(f"{namespace}CommonPrefixes")
-        ]
-        return Listing(
-            [item for item in described if item is not None],
-            prefixes,
+
+        def texts(path: str) -> list[str]:
+            return [
+                item.text or "" for item in root.findall("/".join(namespace + step for step in path.split("/")))
+            ]
+
+        return _Page(
+            texts("Contents/Key"),
+            texts("CommonPrefixes/Prefix"),
             root.findtext(f"{namespace}NextContinuationToken"),
         )
 

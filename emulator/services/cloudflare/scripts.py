@@ -18,7 +18,10 @@ from emulator.services.cloudflare.workers import (
 )
 
 VERSIONS_PAGE = 10
-STALE_SECRET = "Secret edit failed. You attempted to modify a secret, but the latest version of your Worker isn't currently deployed."
+NEWEST_NOT_DEPLOYED = (
+    "Secret edit failed. You attempted to modify a secret, "
+    "but the latest version of your Worker isn't currently deployed."
+)
 
 
 class Scripts:
@@ -33,8 +36,7 @@ class Scripts:
 
     async def delete(self, request: web.Request) -> web.Response:
         """DELETE /workers/scripts/{script}."""
-        worker = self._worker(request)
-        del self.account.workers[worker.id]
+        self.account.delete_worker(self._worker(request))
         return success(None)
 
     async def versions(self, request: web.Request) -> web.Response:
@@ -104,7 +106,7 @@ class Scripts:
     def _replace_secret(self, worker: Worker, name: str, secret: JSONObject | None) -> None:
         latest = newest_version(worker)
         if worker.active is not None and latest.id not in worker.active.shares:
-            raise bad_request(STALE_SECRET, 10215)
+            raise bad_request(NEWEST_NOT_DEPLOYED, 10215)
         kept = [item for item in latest.bindings if item["name"] != name]
         added = [{"name": name, "text": secret.get("text"), "type": "secret_text"}] if secret else []
         body = {**latest.body, "bindings": kept + added}

@@ -163,6 +163,11 @@ class Account:
         """The Worker of this name, if any."""
         return next((worker for worker in self.workers.values() if worker.name == name), None)
 
+    def delete_worker(self, worker: Worker) -> None:
+        """Remove a Worker and the hostnames bound to it."""
+        del self.workers[worker.id]
+        self.domains = {key: item for key, item in self.domains.items() if item.service != worker.name}
+
     def bucket(self, name: str) -> Bucket:
         """The bucket of this name."""
         if name not in self.buckets:

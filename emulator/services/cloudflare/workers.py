@@ -95,10 +95,7 @@ class Workers:
 
     async def delete(self, request: web.Request) -> web.Response:
         """DELETE /workers/workers/{worker}."""
-        worker = self._worker(request)
-        del self.account.workers[worker.id]
-        for domain in [item for item in self.account.domains.values() if item.service == worker.name]:
-            del self.account.domains[domain.id]
+        self.account.delete_worker(self._worker(request))
         return success(None)
 
     async def create_version(self, request: web.Request) -> web.Response:
