@@ -52,16 +52,23 @@ export class Session {
   async download(address) {
     const own = address.startsWith("/");
     const url = own ? this.baseUrl + address : this.trusted(address);
-    const response = await this.fetch(url, own ? this.headers : {}, {});
+    const response = await this.redirected(await this.fetch(url, own ? this.headers : {}, { mayRedirect: own }));
     const signal = this.signal("result:missing", "the picture is larger than the gateway takes");
     return this.bytes(response, false, signal);
+  }
+
+  /** A storage behind the API has an address with a right of its own: the credentials stay behind. */
+  async redirected(response) {
+    if (response.ok) return response;
+    await response.body?.cancel();
+    return this.fetch(this.trusted(response.headers.get("Location") ?? ""), {}, {});
   }
 
   signal(code, text = "", status = null) {
     return { provider: this.provider, status, code, text };
   }
 
-  async fetch(url, headers, { method, body, type, paid = false }) {
+  async fetch(url, headers, { method, body, type, paid = false, mayRedirect = false }) {
     const response = await this.reach(url, {
       method: method ?? (body === undefined ? "GET" : "POST"),
       headers: { Accept: "*/*", ...headers, ...(type ? { "Content-Type": type } : {}) },
@@ -69,7 +76,7 @@ export class Session {
       redirect: "manual",
       signal: AbortSignal.timeout(TIMEOUT_MS),
     }, paid);
-    if (response.ok) return response;
+    if (response.ok || (mayRedirect && [302, 303, 307].includes(response.status))) return response;
     const text = new TextDecoder().decode(await this.bytes(response, paid));
     throw new ProviderFailure(signalOfAnswer(text, contentType(response), this.provider, response.status), {
       retryAfter: retryAfter(response),

@@ -1,9 +1,10 @@
-/** A ComfyUI server (0.3.64 and 0.25.0 were recorded), reached directly or through a proxy that wants a key. */
+/** ComfyUI over its own HTTP API: a server of one's own, one behind a proxy that wants a key, or Comfy Cloud. */
 
 import { ProviderFailure } from "../failures.js";
 import { signalOfBody } from "../failure_signals.js";
 import { Session } from "../http.js";
 import { graphFor, outputNode } from "../workflows.js";
+import { serverAt } from "./comfyui_server.js";
 
 export const comfyui = {
   name: "comfyui",
@@ -14,11 +15,12 @@ export const comfyui = {
   stages: () => 1,
   connect(env, settings) {
     const session = new Session("comfyui", env.COMFYUI_ENDPOINT, authHeaders(env.COMFYUI_API_KEY));
+    const server = serverAt(env.COMFYUI_ENDPOINT, session);
     return {
-      submit: (work) => submit(session, settings, work),
-      poll: (job, work) => poll(session, job, work),
-      find: (work) => find(session, work.generation),
-      cancel: (job) => cancel(session, job),
+      submit: (work) => submit(session, server, settings, work),
+      poll: (job, work) => poll(session, server, job, work),
+      find: (work) => find(server, work.generation),
+      cancel: server.cancel,
       health: () => health(session),
     };
   },
@@ -32,7 +34,7 @@ function authHeaders(key) {
 }
 
 /** The prompt's id is the generation's: a submit whose answer got lost can be looked for. */
-async function submit(session, settings, work) {
+async function submit(session, server, settings, work) {
   const image = work.request.image;
   const name = image && (await upload(session, work.generation, image));
   const answer = await session.submit("/prompt", {
@@ -42,7 +44,7 @@ async function submit(session, settings, work) {
   });
   if (answer.prompt_id && Object.keys(answer.node_errors ?? {}).length === 0) return answer.prompt_id;
   // 200 with node errors: a part of the graph runs and would be paid for.
-  if (answer.prompt_id) await cancel(session, answer.prompt_id);
+  if (answer.prompt_id) await server.cancel(answer.prompt_id);
   throw new ProviderFailure(signalOfBody(answer, "comfyui", 200));
 }
 
@@ -54,15 +56,12 @@ async function upload(session, generation, image) {
   return subfolder ? `${subfolder}/${name}` : name;
 }
 
-async function poll(session, job, work) {
-  const entry = await history(session, job);
+async function poll(session, server, job, work) {
+  const { place, entry, signal } = await server.look(job);
   if (entry) return finished(session, entry, work);
-  const place = await placeInQueue(session, job);
-  if (place) return { status: place, word: place };
-  const late = await history(session, job); // it may have ended between the two questions
-  if (late) return finished(session, late, work);
-  const signal = session.signal("deadline:lost", "the server no longer knows the prompt: it was restarted, or its queue cleared");
-  return { status: "failed", word: "lost", signal };
+  if (place !== "nowhere") return { status: place, word: place, signal };
+  const lost = "the server no longer knows the prompt: it was deleted, or the server restarted";
+  return { status: "failed", word: "lost", signal: session.signal("deadline:lost", lost) };
 }
 
 function finished(session, entry, { operation }) {
@@ -99,30 +98,9 @@ async function view(session, { filename, subfolder = "", type }) {
   }
 }
 
-async function history(session, job) {
-  return (await session.get(`/history/${encodeURIComponent(job)}`))[job];
-}
-
-/** "running", "queued", or undefined. */
-async function placeInQueue(session, job) {
-  const queue = await session.get("/queue");
-  const has = (entries) => (entries ?? []).some(([, id]) => id === job);
-  if (has(queue.queue_running)) return "running";
-  return has(queue.queue_pending) ? "queued" : undefined;
-}
-
-async function find(session, job) {
-  return (await placeInQueue(session, job)) || (await history(session, job)) ? job : null;
-}
-
-/** An interrupt without a running prompt of that id is never sent: on some servers it would stop somebody else's. */
-async function cancel(session, job) {
-  const place = await placeInQueue(session, job);
-  const post = (path, body) => session.text(path, { method: "POST", body: JSON.stringify(body), type: "application/json" });
-  if (place === "queued") await post("/queue", { delete: [job] });
-  if ((place === "queued" ? await placeInQueue(session, job) : place) === "running") {
-    await post("/interrupt", { prompt_id: job });
-  }
+async function find(server, job) {
+  const { place } = await server.look(job);
+  return place === "nowhere" ? null : job;
 }
 
 async function health(session) {
