@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from emulator.faults import FAULT_SERVICES, GENERATION_KINDS, GENERIC_KINDS
-from emulator.services.base import Service
+from emulator.services.base import Configurable, Service
 from emulator.world import Fault, World
 
 PREFIX = "/_emulator"
@@ -57,8 +57,12 @@ class Control:
         return web.json_response({"status": "reset"})
 
     async def seed(self, request: web.Request) -> web.Response:
-        """Start chance again: {"seed": 7}."""
-        self.world.reseed(int((await _object(request)).get("seed", 0)))
+        """Start chance again, and furnish services: {"seed": 7, "comfyui": {"models": {"checkpoints": []}}}."""
+        body = await _object(request)
+        self.world.reseed(int(body.get("seed", self.world.seed)))
+        for service in self.services:
+            if isinstance(service, Configurable) and service.name in body:
+                service.configure(body[service.name])
         return web.json_response({"seed": self.world.seed})
 
     async def requests(self, request: web.Request) -> web.Response:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from aiohttp import web
 
@@ -34,4 +34,15 @@ class HasErrorBody(Protocol):
 
     def error_body(self, status: int) -> object:
         """The vendor's JSON body of an error answer."""
+        ...
+
+
+@runtime_checkable
+class Configurable(Protocol):
+    """A service whose furniture can be changed: what is installed, quotas, stock."""
+
+    name: str
+
+    def configure(self, settings: dict[str, Any]) -> None:
+        """Lay these settings over the standard ones, until the next reset."""
         ...

@@ -15,6 +15,7 @@ from provider_client.http import open_client
 sys.path.insert(0, str(Path(__file__).parent))
 
 from cloudflare_calls import Cloud
+from vendor_calls import Vendors
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +36,11 @@ def cloud(emulator: Emulator, http: httpx.Client) -> Cloud:
     cloud = Cloud(emulator, http)
     cloud.control("POST", "reset")
     return cloud
+
+
+@pytest.fixture
+def vendors(emulator: Emulator, http: httpx.Client) -> Vendors:
+    """The providers of pictures, without a memory."""
+    vendors = Vendors(emulator, http)
+    vendors.control("POST", "reset")
+    return vendors
