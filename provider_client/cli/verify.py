@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
+import secrets
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +32,8 @@ from provider_client.verification import (
     verify,
     write_reports,
 )
+from provider_client.verification.events import Event
+from provider_client.verification.parity import with_parity
 from provider_client.verification.reports.markdown import markdown
 from provider_client.verification.reports.terminal import print_report, shown
 
@@ -57,6 +60,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--plan", type=Path, metavar="FILE", help="your own assets (YAML)")
     how.add_argument("--in-flight", type=int, metavar="N", help="how many at a time, up to 64")
     how.add_argument("--max-spend", type=float, metavar="USD", help="spend no more than this")
+    how.add_argument(
+        "--beside-live",
+        action="store_true",
+        help="ask what is live for the same assets, and show both side by side",
+    )
     how.add_argument("--report", type=Path, metavar="DIR", help="where the report goes")
     how.add_argument("--dry-run", action="store_true", help="print the plan and what it costs; generate nothing")
 
@@ -71,19 +79,37 @@ def run(arguments: argparse.Namespace, context: Context) -> ExitCode:
     target = replace(target, token=settings.gateway_token)
     quiet = context.quiet or context.json
     progress = Console(stderr=True, quiet=quiet, no_color=not context.color, highlight=False, soft_wrap=True)
+    seed = secrets.randbelow(2**31)
     with shown(progress) as show:
-        report = verify(
-            target,
-            plan,
-            http=context.http,
-            clock=provider_clock(context.environment),
-            wall=SystemClock(),
-            progress=show,
-            ledger=Ledger(context.project_dir / ".switchback" / "spending.json"),
-        )
+        report = _verify(context, target, plan, show, seed)
+    if arguments.beside_live and not report.cancelled:
+        live = replace(_live(arguments, context, settings), token=settings.gateway_token)
+        with shown(progress) as show:
+            report = with_parity(report, _verify(context, live, _same_assets(plan, live.provider), show, seed))
     files = write_reports(report, arguments.report or _report_directory(context, report))
     _say(context, report, files)
     return _exit_code(report)
+
+
+def _verify(
+    context: Context, target: Target, plan: VerificationPlan, show: Callable[[Event], None], seed: int
+) -> Report:
+    return verify(
+        target,
+        plan,
+        http=context.http,
+        clock=provider_clock(context.environment),
+        wall=SystemClock(),
+        progress=show,
+        ledger=Ledger(context.project_dir / ".switchback" / "spending.json"),
+        random_seed=seed,
+    )
+
+
+def _same_assets(plan: VerificationPlan, provider: str) -> VerificationPlan:
+    """The same assets held against the budgets of the other provider."""
+    theirs = default_plan(stage="live", provider=provider, assets=0, operations=())
+    return theirs.model_copy(update={"assets": plan.assets, "max_spend_usd": plan.max_spend_usd})
 
 
 def _target(arguments: argparse.Namespace, context: Context, settings: Settings) -> Target:
@@ -99,9 +125,13 @@ def _target(arguments: argparse.Namespace, context: Context, settings: Settings)
         if not provider:
             raise ConfigError(f"version {version.id} names no provider", fix="add --provider")
         return Target(base_url=version.urls[0], provider=provider, version_id=version.id)
-    url = settings.gateway_url
     if arguments.provider:
-        return Target(base_url=url, provider=arguments.provider, version_id=None)
+        return Target(base_url=settings.gateway_url, provider=arguments.provider, version_id=None)
+    return _live(arguments, context, settings)
+
+
+def _live(arguments: argparse.Namespace, context: Context, settings: Settings) -> Target:
+    url = settings.gateway_url
     deployed = None if arguments.url else _deployed(context, settings, url)
     return deployed or Target(base_url=url, provider=_reported(context, url), version_id=None)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from provider_client.models import Operation
+from provider_client.models import Operation, Timings
 
 _SCENARIO: Final = {
     Operation.TXT2IMG: 30.0,
@@ -33,6 +33,7 @@ NEW_RELEASE_ALLOWANCE_SECONDS: Final[Mapping[str, float]] = {"runpod": 600.0}
 
 SHARE_OVER_BUDGET: Final = 0.05  # what "p95" leaves over
 GROSS_FACTOR: Final = 2.0
+REAL_OVERHEAD_SECONDS: Final = 1.0
 LONGEST_WARM_WAIT_SECONDS: Final = 180.0  # the plan's "p95 > 3 min": nobody waits longer for a warm asset
 
 
@@ -53,3 +54,17 @@ def allowance_for(provider: str, *, new_release: bool) -> float:
 def give_up_after(budget: float, allowance: float) -> float:
     """Seconds after which a generation is cancelled: late enough to measure how slow it is."""
     return max(GROSS_FACTOR * budget, LONGEST_WARM_WAIT_SECONDS) + allowance
+
+
+def judged_seconds(observed: float, wall: float, timings: Timings) -> float:
+    """What to hold against a budget: the time observed, and on the real clock nothing else.
+
+    An emulator's fast clock multiplies our own polling and its painting, which take real time, as if the provider
+    had taken it. Up to one real second of what no timing of the provider explains is therefore counted once.
+    """
+    reported = ((timings.queue_ms or 0.0) + (timings.run_ms or 0.0)) / 1000
+    speed = observed / wall if wall > 0 else 1.0
+    if speed <= 1.01 or not reported:
+        return observed
+    overhead = min(max(0.0, observed - reported), REAL_OVERHEAD_SECONDS * speed)
+    return observed - overhead * (1 - 1 / speed)

@@ -10,7 +10,7 @@ from provider_client.clock import Clock
 from provider_client.errors import Cancelled, DeadlineExceeded, SwitchbackError
 from provider_client.gateway import GatewayClient
 from provider_client.models import Generation, GenerationRequest, GenerationStatus, InputImage, Operation
-from provider_client.verification.budget import give_up_after
+from provider_client.verification.budget import give_up_after, judged_seconds
 from provider_client.verification.checks import check_exception, check_generation, check_time
 from provider_client.verification.images import inspect
 from provider_client.verification.measurement import failed
@@ -29,6 +29,7 @@ class AssetMaker:
     target: Target
     plan: VerificationPlan
     clock: Clock
+    wall: Clock
     give_up: threading.Event
 
     def make(self, number: int, planned: PlannedAsset, *, cold: bool) -> AssetResult:
@@ -44,14 +45,15 @@ class AssetMaker:
             cold=cold,
             reproduce=curl_line(self.target, request, planned),
         )
-        began = self.clock.now()
+        began, wall_began = self.clock.now(), self.wall.now()
         try:
             generation = self.client.generate(
                 request, deadline_seconds=give_up_after(budget, allowance), cancelled=self.give_up
             )
         except SwitchbackError as error:
             return self._without_generation(result, error, self.clock.now() - began)
-        seconds = self.clock.now() - began
+        observed = self.clock.now() - began
+        seconds = judged_seconds(observed, self.wall.now() - wall_began, generation.timings)
         measurements = check_generation(generation, self.plan)
         if generation.status is GenerationStatus.SUCCEEDED:
             measurements.append(check_time(seconds, budget, allowance, cold=cold))
@@ -59,6 +61,7 @@ class AssetMaker:
             result,
             measurements=tuple(measurements),
             seconds=seconds,
+            observed_seconds=observed,
             timings=generation.timings,
             generation_id=generation.id,
             provider=generation.provider,

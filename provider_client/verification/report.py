@@ -36,7 +36,10 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True)
 class AssetResult:
-    """One asset: what was asked for, what came, what was measured. Times in seconds, money in US dollars."""
+    """One asset: what was asked for, what came, what was measured. Times in seconds, money in US dollars.
+
+    `seconds` is what was held against the budget; on a real clock it is what was observed (budget.judged_seconds).
+    """
 
     number: int
     planned: PlannedAsset
@@ -45,6 +48,7 @@ class AssetResult:
     cold: bool
     reproduce: str
     seconds: float | None = None
+    observed_seconds: float | None = None
     download_seconds: float | None = None
     timings: Timings = field(default_factory=Timings)
     cost_usd: float | None = None
@@ -194,6 +198,7 @@ def _asset_to_json(asset: AssetResult) -> dict[str, Any]:
         "outcome": asset.outcome.value,
         "cold": asset.cold,
         "seconds": asset.seconds,
+        "observed_seconds": asset.observed_seconds,
         "budget_seconds": asset.budget_seconds,
         "download_seconds": asset.download_seconds,
         "timings": asset.timings.model_dump(),

@@ -87,7 +87,7 @@ class _Run:
             observe=self.answers.append,
         )
         self.maker = AssetMaker(
-            self.client, self.target, self.plan, self.clock, _Either(self.cancelled, self.give_up)
+            self.client, self.target, self.plan, self.clock, self.wall, _Either(self.cancelled, self.give_up)
         )
 
     def carry_out(self) -> Report:

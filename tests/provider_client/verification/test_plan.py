@@ -10,7 +10,7 @@ import pytest
 
 from provider_client.errors import ConfigError
 from provider_client.models import Operation, Timings
-from provider_client.verification.budget import allowance_for, budgets_for, give_up_after
+from provider_client.verification.budget import allowance_for, budgets_for, give_up_after, judged_seconds
 from provider_client.verification.plan import VerificationPlan, default_plan, game_assets, load_plan
 from provider_client.verification.spending import Ledger, Price, cost_of, price_of
 
@@ -140,3 +140,20 @@ def test_the_ledger_adds_up_per_day_and_survives_a_broken_file(tmp_path: Path) -
     assert Ledger(path).spent_today("2026-11-23") == 0.75
     path.write_text("not json")
     assert Ledger(path).spent_today("2026-11-23") == 0
+
+
+@pytest.mark.parametrize(
+    ("observed", "wall", "reported", "judged"),
+    [
+        (60.0, 60.0, 12.0, 60.0),  # the real clock: what was observed
+        (60.0, 0.0, 12.0, 60.0),  # a clock that stands still
+        (20.0, 1.0, 12.0, 12.4),  # 20 times as fast: 0.4 s of real overhead counts once
+        (20.0, 1.0, None, 20.0),  # nothing is reported, so nothing is explained
+        (120.0, 6.0, 12.0, 101.0),  # a provider that is slow in what it does not report is seen all the same
+    ],
+)
+def test_a_fast_clock_does_not_multiply_our_own_overhead(
+    observed: float, wall: float, reported: float | None, judged: float
+) -> None:
+    timings = Timings(run_ms=None if reported is None else reported * 1000)
+    assert judged_seconds(observed, wall, timings) == pytest.approx(judged)
