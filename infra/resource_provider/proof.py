@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,11 +17,13 @@ from provider_client.cloudflare import DEFAULT_BASE_URL, CloudflareApi
 from provider_client.errors import Cancelled
 from provider_client.verification import Report, Target, VerificationPlan, verify, write_reports
 from provider_client.verification.events import AssetFinished, Event, HealthChecked, describe
+from provider_client.verification.judging import Verdict
 from provider_client.verification.measurement import Measurement, Outcome
 from provider_client.verification.spending import Ledger
 
 REPORTS = Path(".switchback", "reports")
 SPENDING = Path(".switchback", "spending.json")
+LONGEST_LINE = 120  # of what stays on the screen; the report has it all
 BAD = (Outcome.FAILED, Outcome.ERROR)
 
 
@@ -47,8 +50,10 @@ def prove(session: Session, target: Target, plan: VerificationPlan) -> Proof:
     """Runs the plan; what fails stays on the screen, everything else passes behind the resource's name."""
 
     def show(event: Event) -> None:
-        failed = isinstance(event, AssetFinished | HealthChecked) and event.outcome in BAD
-        (session.log.warning if failed else session.log.status)(describe(event))
+        if isinstance(event, AssetFinished | HealthChecked) and event.outcome in BAD:
+            session.log.warning(textwrap.shorten(describe(event), LONGEST_LINE, placeholder=" …"))
+        else:
+            session.log.status(describe(event))
 
     project = session.config.project_dir
     report = verify(
@@ -70,19 +75,26 @@ def prove(session: Session, target: Target, plan: VerificationPlan) -> Proof:
 
 
 def failing_lines(report: Report) -> list[str]:
-    """Each failing check once: what was measured, against what, how often, and what to do about it."""
-    seen: dict[tuple[str, str], list[Measurement]] = {}
+    """Each failing check once: what was measured against what, how often, and what to do about it."""
     problems = [m for m in report.run if m.outcome in BAD]
     problems += [problem for asset in report.assets for problem in asset.problems]
+    alike: dict[tuple[str, str], list[Measurement]] = {}
     for problem in problems:
-        seen.setdefault((problem.check, problem.kind or problem.limit), []).append(problem)
+        alike.setdefault((problem.check, problem.kind or problem.limit), []).append(problem)
     lines = []
-    for same in seen.values():
+    for (check, _), same in alike.items():
+        first = same[0]
+        name = "" if first.sentence.startswith(check) else f"{check}: "
         times = f" ({len(same)} times)" if len(same) > 1 else ""
-        lines.append(f"  - {same[0].sentence}{times}")
-        if same[0].mitigation:
-            lines.append(f"      what helps: {same[0].mitigation}")
+        lines.append(f"  - {name}{first.sentence}{times}")
+        if first.mitigation:
+            lines.append(f"      what helps: {first.mitigation}")
     return lines
+
+
+def headline(provider: str, verdict: Verdict) -> str:
+    """Who failed and by which metric; the first failure, which the verdict's sentence ends in, is told below it."""
+    return f"{provider} did not prove itself ({verdict.outcome}): {verdict.sentence.partition('; ')[0]}"
 
 
 def gateway_token(config: ProviderConfig) -> str:

@@ -11,6 +11,7 @@ from infra.resource_provider.proof import (
     cloudflare,
     failing_lines,
     gateway_token,
+    headline,
     known_text,
     plan_failures,
     prove,
@@ -126,18 +127,19 @@ def _changed_underneath(state: Properties, inputs: Properties) -> bool:
 
 
 def _explanation(session: Session, inputs: Properties, proof: Proof) -> str:
-    verdict = proof.report.verdict
-    lines = [f"{inputs['provider']} did not prove itself: {verdict.outcome}, {verdict.sentence}"]
-    lines += failing_lines(proof.report)
-    lines.append("  traffic was not moved: what served before goes on serving")
-    lines += _what_stays(session, inputs)
-    lines.append(f"  report with pictures: {proof.path}")
-    return "\n".join(lines)
+    return "\n".join(
+        [
+            headline(inputs["provider"], proof.report.verdict),
+            *failing_lines(proof.report),
+            "  traffic was not moved: what served before goes on serving",
+            *_what_stays(session, inputs),
+            f"  report with pictures: {proof.path}",
+        ]
+    )
 
 
 def _fix(proof: Proof) -> str:
-    verdict = proof.report.verdict
-    return verdict.next_step or verdict.mitigation or "mend the cause, then pulumi up verifies it again"
+    return proof.report.verdict.next_step or "mend the cause; every pulumi up verifies it again"
 
 
 def _what_stays(session: Session, inputs: Properties) -> list[str]:
@@ -148,18 +150,18 @@ def _what_stays(session: Session, inputs: Properties) -> list[str]:
         api = cloudflare(session, inputs["accountId"], deadline_seconds=LOOK_UP_SECONDS)
         bindings = api.version(inputs["workerName"], inputs["versionId"]).bindings
         endpoint_id = next(str(b["text"]) for b in bindings if b.get("name") == ENDPOINT_BINDING)
+        active = api.active_deployment(inputs["workerName"])
+        live = api.version(inputs["workerName"], active.main_version_id).provider if active else None
         account = RunPodAccount(session)
         settings = runpod_settings.from_wire(account.look_up.endpoint(endpoint_id), account.catalog)
         price = account.catalog.price(settings["gpuTypes"], settings["gpuCount"])
-    except (SwitchbackError, StopIteration, KeyError):
-        return [
-            "  RunPod workers may have stayed warm: see its console"
-        ]  # an answer nobody needs must not hide the rest
+    except (SwitchbackError, StopIteration, KeyError):  # this remark must not hide what is told above it
+        return ["  RunPod workers may have stayed warm: see its console"]
     warm = settings["workersMin"]
     if not warm:
         return []
     cost = f"${price.per_day_usd * warm:.2f} a day" if price else "a price that RunPod does not tell"
     return [
         f"  what stays: {warm} warm worker{'s' if warm > 1 else ''} of RunPod endpoint {endpoint_id}, {cost}; "
-        "to end that, set imageGenerationProvider back and run pulumi up"
+        f"to end that: pulumi config set imageGenerationProvider {live or '<another>'}, pulumi up"
     ]

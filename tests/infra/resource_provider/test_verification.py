@@ -123,7 +123,7 @@ def test_a_failure_names_check_report_and_that_traffic_stayed(
     with pytest.raises(VerificationFailed) as caught:
         verification.create(edge_session, {**INPUTS, "plan": plan(2)}, preview=False)
     told = str(caught.value)
-    assert "runpod did not prove itself: FAILED" in told
+    assert "runpod did not prove itself (FAILED): health.provider scenario, expected runpod" in told
     assert "traffic was not moved" in told
     assert ".switchback/reports/" in told
     assert "dummy-gateway-token" not in told
