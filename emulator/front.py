@@ -155,8 +155,8 @@ async def stream(
 ) -> web.StreamResponse:
     """Pass an answer on as it comes. What breaks after its head cannot become another answer: the connection ends."""
     answer = web.StreamResponse(status=upstream.status, reason=upstream.reason, headers=headers)
-    await answer.prepare(request)
     try:
+        await answer.prepare(request)
         async for chunk in upstream.content.iter_any():
             await answer.write(chunk)
         await answer.write_eof()

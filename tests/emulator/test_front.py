@@ -232,6 +232,26 @@ def test_a_hanging_worker_runs_into_the_clients_time_out(cloud: Cloud) -> None:
         cloud.http.get(cloud.gateway, timeout=0.2)
 
 
+def test_a_client_that_leaves_early_harms_nobody(cloud: Cloud, caplog: pytest.LogCaptureFixture) -> None:
+    """Before the answer begins, and in the middle of it."""
+    slow = """export default { async fetch(request) {
+      if (request.url.endsWith("/late")) await scheduler.wait(200);
+      const { readable, writable } = new TransformStream();
+      const writer = writable.getWriter();
+      const write = async () => { for (let i = 0; i < 4000; i++) await writer.write(new Uint8Array(65536)); };
+      write().catch(() => {});
+      return new Response(readable);
+    } };"""
+    cloud.serve(slow)
+    with pytest.raises(httpx.ReadTimeout):
+        cloud.http.get(f"{cloud.gateway}/late", timeout=0.05)
+    with cloud.http.stream("GET", f"{cloud.gateway}/stream") as answer:
+        next(answer.iter_raw())
+    with cloud.http.stream("GET", f"{cloud.gateway}/late") as answer:
+        assert answer.status_code == 200
+    assert caplog.text == ""
+
+
 def test_a_fault_can_hit_one_version_only(cloud: Cloud) -> None:
     scenario, runpod = two_versions(cloud)
     cloud.deploy((scenario, 100), (runpod, 0))
