@@ -58,7 +58,7 @@ def _run(arguments: argparse.Namespace) -> int:
             f"emulator: {emulator.base_url}, Cloudflare resource plugin: {emulator.cloudflare_plugin}\n"
         )
         try:
-            process = subprocess.Popen(command, env={**os.environ, **emulator.environment()})
+            process = subprocess.Popen(command, env=command_environment(emulator))
         except OSError as error:
             sys.stderr.write(f"emulator: {command[0]}: {error.strerror}\n")
             return 127
@@ -71,6 +71,13 @@ def _run(arguments: argparse.Namespace) -> int:
         signal.signal(signal.SIGINT, lambda _number, _frame: None)
         code = process.wait()
     return 128 - code if code < 0 else code
+
+
+def command_environment(emulator: Emulator) -> dict[str, str]:
+    """Ours over the caller's; what is installed beside this Python (Pulumi, its plugins) is found last on PATH."""
+    environment = {**os.environ, **emulator.environment()}
+    environment["PATH"] = os.pathsep.join([environment.get("PATH", ""), str(Path(sys.executable).parent)])
+    return environment
 
 
 def _serve(arguments: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -76,6 +77,14 @@ def test_run_gives_the_command_its_environment_streams_its_output_and_exits_with
     assert done.stdout.startswith("http://127.0.0.1:")
     assert "Cloudflare resource plugin:" in done.stderr
     assert done.stderr.endswith("bad\n")
+
+
+def test_run_finds_what_is_installed_beside_this_python() -> None:
+    command = emulate("run", "--", "sh", "-c", "command -v pulumi-resource-switchback")
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, "PATH": "/usr/bin:/bin"}
+    )
+    assert done.stdout.strip() == str(Path(sys.executable).with_name("pulumi-resource-switchback"))
 
 
 @pytest.mark.parametrize(("command", "code"), [([], 2), (["no-such-command-here"], 127)])
