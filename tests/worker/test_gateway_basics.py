@@ -132,11 +132,11 @@ def test_bodies_that_are_no_json_object(scenario: Gateway, content: bytes, conte
     assert (answer.status_code, answer.json()["kind"]) == (status, "BAD_REQUEST")
 
 
-def test_a_body_of_50_megabytes_is_refused_by_its_length(scenario: Gateway) -> None:
-    answer = scenario.request(
-        "POST", "/v1/generations", content=b" " * 50_000_000, headers={"Content-Type": "application/json"}
-    )
-    assert answer.status_code == 413
+@pytest.mark.parametrize(("token", "status"), [(TOKEN, 413), ("wrong", 401)])
+def test_a_body_of_50_megabytes_is_refused_by_its_length(scenario: Gateway, token: str, status: int) -> None:
+    headers = {"Content-Type": "application/json"}
+    answer = scenario.request("POST", "/v1/generations", content=b" " * 50_000_000, headers=headers, token=token)
+    assert answer.status_code == status
 
 
 def test_a_body_without_a_length_is_read_no_further_than_the_limit(scenario: Gateway) -> None:

@@ -2,6 +2,8 @@
 
 import { Problem } from "./problems.js";
 
+const LARGEST_UPLOAD = 110_000_000; // a little above what Cloudflare lets through
+
 /** The JSON object in a request's body; 413 before more than `limit` bytes are held, 415 and 400 for other contents. */
 export async function readJson(request, limit) {
   const type = request.headers.get("Content-Type") ?? "";
@@ -26,17 +28,28 @@ function tooLarge(limit) {
  */
 export async function readBytes(message, limit, excess) {
   const stated = Number(message.headers.get("Content-Length") ?? 0);
-  if (stated > limit) {
-    await message.body?.cancel();
-    throw excess(limit);
-  }
+  if (stated > limit) throw excess(limit);
   if (!message.body) return new Uint8Array(0);
   const buffer = new GrowingBuffer(stated || 65_536);
-  for await (const chunk of message.body) {
-    if (buffer.length + chunk.byteLength > limit) throw excess(limit); // leaving the loop cancels the stream
+  for await (const chunk of message.body.values({ preventCancel: true })) {
+    if (buffer.length + chunk.byteLength > limit) throw excess(limit);
     buffer.append(chunk);
   }
   return buffer.bytes();
+}
+
+/** Lets the rest of a body pass by without keeping it: who is cut off while sending would not see the answer. */
+export async function discard(message) {
+  if (!message.body || message.body.locked) return;
+  let discarded = 0;
+  try {
+    for await (const chunk of message.body) {
+      discarded += chunk.byteLength;
+      if (discarded > LARGEST_UPLOAD) return; // leaving the loop cancels the stream
+    }
+  } catch {
+    // the sender has gone: nobody is left to read the answer
+  }
 }
 
 class GrowingBuffer {

@@ -1,5 +1,6 @@
 /** Entry point: one request in, one answer out; nothing thrown below leaves the Worker as it is. */
 
+import { discard } from "./body.js";
 import { corsHeaders } from "./cors.js";
 import { logError } from "./log.js";
 import { Problem, problemResponse } from "./problems.js";
@@ -25,6 +26,7 @@ async function answer(context) {
   try {
     return await route(context);
   } catch (error) {
+    await discard(context.request);
     if (error instanceof Problem) return problemResponse(error);
     logError(context, error);
     return problemResponse(new Problem(500, "UNKNOWN", "the gateway met an error that it did not expect"));
