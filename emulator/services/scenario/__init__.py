@@ -8,6 +8,7 @@ import binascii
 import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from http import HTTPStatus
 
 from aiohttp import web
@@ -167,7 +168,7 @@ class Scenario:
             return order
         if source.startswith("data:"):
             asset = self.assets.upload(decoded(source), "inline")
-            return Order(**{**order.__dict__, "source": asset.id})
+            return replace(order, source=asset.id)
         self.assets.find(source)
         return order
 
