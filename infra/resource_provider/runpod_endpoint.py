@@ -21,6 +21,7 @@ from infra.resource_provider.runpod_rollout import wait_for_rollout
 from provider_client import runpod_settings as rules
 from provider_client.errors import ApiError, ConfigError, NotFoundError, SwitchbackError, UnreachableError
 from provider_client.gpu_catalog import GpuCatalog, packaged_catalog
+from provider_client.runpod_wire import changes_to_wire, from_wire, to_wire
 
 TYPE = "switchback:index:RunPodEndpoint"
 EXISTING = "existingEndpointId"
@@ -66,7 +67,7 @@ class RunPodEndpointController:
         except SwitchbackError as error:
             session.log.warning(f"the RunPod endpoint was not looked at for drift: {error.message}")
             return Diff(changed=_changed(state, inputs))
-        live = rules.from_wire(endpoint, account.catalog)
+        live = from_wire(endpoint, account.catalog)
         if EXISTING in inputs:
             same = rules.container_digest(live) == state.get("containerDigest")
             return Diff() if same else Diff(changed=("containerDigest",))
@@ -92,7 +93,7 @@ class RunPodEndpointController:
             endpoint = account.api.endpoint(resource_id)
         except NotFoundError:
             return None
-        live = rules.from_wire(endpoint, account.catalog)
+        live = from_wire(endpoint, account.catalog)
         existing = EXISTING in inputs or EXISTING in state
         if state and not existing:
             for words in rules.drift_in_words(state, live).values():
@@ -138,9 +139,7 @@ class RunPodEndpointController:
         session.log.status("creating the endpoint")
         markers = {rules.MARKER: _marker(session), rules.INPUTS_DIGEST: rules.digest(inputs)}
         try:
-            return account.api.create_endpoint(
-                {**rules.to_wire(inputs, account.catalog, markers), "type": "QUEUE"}
-            )
+            return account.api.create_endpoint({**to_wire(inputs, account.catalog, markers), "type": "QUEUE"})
         except (UnreachableError, ApiError) as error:
             # The answer may be lost and the endpoint made: v2 has no idempotency key.
             found = self._find_own(session, account, inputs) if _is_outage(error) else None
@@ -167,13 +166,13 @@ class RunPodEndpointController:
     def _bring_in_line(
         self, session: Session, account: RunPodAccount, endpoint: Mapping[str, Any], inputs: Properties
     ) -> Mapping[str, Any]:
-        changed = _changed(rules.from_wire(endpoint, account.catalog), inputs)
+        changed = _changed(from_wire(endpoint, account.catalog), inputs)
         if not changed:
             return endpoint
         created_from = (endpoint.get("env") or {}).get(rules.INPUTS_DIGEST) or rules.digest(inputs)
         markers = {rules.MARKER: _marker(session), rules.INPUTS_DIGEST: created_from}
         session.log.status(f"changing {', '.join(changed)}")
-        changes = rules.changes_to_wire(inputs, changed, account.catalog, markers)
+        changes = changes_to_wire(inputs, changed, account.catalog, markers)
         return account.api.update_endpoint(str(endpoint["id"]), changes)
 
     def _settle(
@@ -203,7 +202,7 @@ class RunPodEndpointController:
                 f"RunPod has no endpoint {endpoint_id} that this key may see",
                 fix="pulumi config set --path runpod.endpointId <id from RunPod's console>",
             ) from error
-        return _outputs(endpoint_id, inputs, rules.from_wire(endpoint, account.catalog), account.catalog)
+        return _outputs(endpoint_id, inputs, from_wire(endpoint, account.catalog), account.catalog)
 
     def _preview_update(
         self, session: Session, account: RunPodAccount, resource_id: str, state: Properties, inputs: Properties

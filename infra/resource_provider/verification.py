@@ -18,8 +18,8 @@ from infra.resource_provider.proof import (
 )
 from infra.resource_provider.property_values import is_known
 from infra.resource_provider.runpod_account import LOOK_UP_SECONDS, RunPodAccount
-from provider_client import runpod_settings
 from provider_client.errors import Inconclusive, SwitchbackError, VerificationFailed
+from provider_client.runpod_wire import from_wire
 from provider_client.verification import Target, VerificationPlan
 from provider_client.verification.measurement import Outcome
 from provider_client.verification.plan import Stage
@@ -153,7 +153,7 @@ def _what_stays(session: Session, inputs: Properties) -> list[str]:
         active = api.active_deployment(inputs["workerName"])
         live = api.version(inputs["workerName"], active.main_version_id).provider if active else None
         account = RunPodAccount(session)
-        settings = runpod_settings.from_wire(account.look_up.endpoint(endpoint_id), account.catalog)
+        settings = from_wire(account.look_up.endpoint(endpoint_id), account.catalog)
         price = account.catalog.price(settings["gpuTypes"], settings["gpuCount"])
     except (SwitchbackError, StopIteration, KeyError):  # this remark must not hide what is told above it
         return ["  RunPod workers may have stayed warm: see its console"]

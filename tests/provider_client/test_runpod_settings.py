@@ -10,16 +10,14 @@ from provider_client.gpu_catalog import packaged_catalog
 from provider_client.runpod_settings import (
     MARKER,
     PROPERTIES,
-    changes_to_wire,
     container_digest,
     differences,
     drift_in_words,
-    from_wire,
     problems,
     rolls_workers,
-    to_wire,
     with_defaults,
 )
+from provider_client.runpod_wire import changes_to_wire, from_wire, to_wire
 
 CATALOG = packaged_catalog()
 WISH = with_defaults({"name": "knights", "image": "a/b:1", "gpuTypes": ["NVIDIA L40"], "env": {"A": "1"}})
