@@ -13,7 +13,7 @@ setup:           ## environment, workerd and Pulumi engine; quick when they are 
 	@python3 toolchain/setup.py
 
 demo: setup      ## the story on this machine: switch, failed switch, rollback; KEEP=1 leaves it running
-	@python -m emulator run --speed 20 -- python -m demo
+	@python -m emulator run --speed 12 -- python -m demo
 
 test: setup      ## every test, real Pulumi engine and real workerd included
 	@python -m pytest -n 2 --dist loadgroup

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from demo.condensed import Condensed
 from demo.project import Ended
-
-# of Pulumi's non-interactive output: heartbeats, and lines that say nothing to a reader
-NOISE = re.compile(r"^\s*$|^@ |pulumi:pulumi:Stack .* (running|creating|created|deleting)|warning: using pulumi")
 
 
 @dataclass
@@ -33,10 +32,16 @@ class Screen:
     def command(self, text: str) -> None:
         self.console.print(Text(f"$ {text}", style="bold cyan"))
 
-    def line(self, text: str) -> None:
-        """One line that a command printed."""
-        if not NOISE.search(text):
-            self.console.print(Text(f"  {text}", style="dim"))
+    def pulumi_lines(self) -> Callable[[str], None]:
+        """Prints the output of one `pulumi` command, condensed."""
+        condensed = Condensed()
+
+        def line(text: str) -> None:
+            shown = condensed.line(text)
+            if shown:
+                self.console.print(Text(f"  {shown}", style="red" if "FAILED" in shown else "dim"))
+
+        return line
 
     def good(self, text: str) -> None:
         self.console.print(Text(f"✔ {text}", style="green"))
@@ -49,10 +54,10 @@ class Screen:
         self.times.append((what, ended.seconds, generates))
 
     def table_of_times(self) -> None:
-        table = Table(title="How long it took", title_justify="left", header_style="bold")
+        table = Table(title="How long it took", title_justify="left", header_style="bold", box=SIMPLE_HEAD)
         table.add_column("step")
         table.add_column("here", justify="right")
-        table.add_column("with GPUs of this world", justify="right")
+        table.add_column("with real GPUs", justify="right")
         for what, seconds, generates in self.times:
             simulated = f"about {seconds * self.clock_speed:.0f} s" if generates else "the same"
             table.add_row(what, f"{seconds:.1f} s", simulated)

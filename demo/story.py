@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from demo.emulated import EmulatedCloud
 from demo.page import write_page
-from demo.project import Ended, Project
+from demo.project import ROOT, Ended, Project
 from demo.screen import Screen
 from demo.witness import Witness
 
@@ -39,7 +40,7 @@ class Story:
         page = write_page(self.project.directory, self.screen.times, self.screen.clock_speed)
         self.screen.chapter("The end")
         self.screen.table_of_times()
-        self.screen.say(f"The pictures: {page}")
+        self.screen.say(f"The pictures: {page.relative_to(ROOT)}")
         for failure in self.failures:
             self.screen.bad(failure)
         return 1 if self.failures else 0
@@ -110,9 +111,15 @@ class Story:
 
     def reconcile(self) -> None:
         self.screen.chapter("6  Bring Pulumi back in line")
-        ended = self._switchback("reconcile", "--yes")
+        paid = self.cloud.paid()
+        self.screen.command("switchback reconcile --yes")
+        ended = self.project.run(["switchback", "reconcile", "--yes"], self.screen.pulumi_lines())
         self.screen.time("`switchback reconcile`", ended)
-        self._check(ended.code == 0, "configuration, state and traffic agree", "reconcile failed")
+        self._check(
+            ended.code == 0 and self.cloud.paid() == paid,
+            "configuration, state and traffic agree; nothing was paid",
+            "reconcile failed",
+        )
 
     def destroy(self) -> None:
         self.screen.chapter("7  Destroy: nothing is left")
@@ -135,15 +142,15 @@ class Story:
 
     def _type(self, *arguments: str) -> Ended:
         self.screen.command(f"pulumi {' '.join(arguments)}")
-        return self.project.run(["pulumi", *arguments], self.screen.line)
+        return self.project.run(["pulumi", *arguments])
 
     def _pulumi(self, command: str, *arguments: str) -> Ended:
         shown = [argument for argument in arguments if argument != "--skip-preview"]
         self.screen.command(" ".join(["pulumi", command, *shown]))
-        return self.project.pulumi(command, *arguments, tell=self.screen.line)
+        return self.project.pulumi(command, *arguments, tell=self.screen.pulumi_lines())
 
     def _switchback(self, *arguments: str) -> Ended:
-        self.screen.command(f"switchback {' '.join(arguments)}")
+        self.screen.command(shlex.join(["switchback", *arguments]))
         return self.project.run(["switchback", *arguments], self._verbatim)
 
     def _verbatim(self, line: str) -> None:

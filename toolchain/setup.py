@@ -27,6 +27,7 @@ BIN = ENVIRONMENT / "bin"
 UV = "uv==0.13.9"
 PYTHON = ">=3.11"
 CLOUDFLARE_PLUGIN = "6.17.0"  # as pulumi-cloudflare in pyproject.toml
+HEAVY_PACKAGES = ("pulumi", "pulumi_cloudflare", "grpc", "google", "httpx", "pydantic", "rich", "yaml")
 NETWORK_FIX = "check the network and the proxy settings, then run `make setup` again"
 
 
@@ -91,9 +92,10 @@ def make_environment(uv: str) -> bool:
     run("environment", [*pip, "sync", *at, "--require-hashes", str(lock)], fix=NETWORK_FIX)
     project = ["--no-deps", "--no-build-isolation", "--editable", str(ROOT)]
     run("environment", [*pip, "install", *at, *project], fix=NETWORK_FIX)
-    # Pulumi starts several interpreters at once; without this the first start pays 8 s of compiling, each.
-    packages = BIN.parent / "lib"
-    run("environment", [str(BIN / "python"), "-m", "compileall", "-q", "-j0", str(packages)], fix=python_fix)
+    # Pulumi starts several interpreters at once; without this the first start of each pays 8 s of compiling.
+    libraries = next((ENVIRONMENT / "lib").glob("python*/site-packages"))
+    compiled = [str(libraries / name) for name in HEAVY_PACKAGES]
+    run("environment", [str(BIN / "python"), "-m", "compileall", "-q", "-j0", *compiled], fix=python_fix)
     stamp.write_text(wanted)
     return True
 
