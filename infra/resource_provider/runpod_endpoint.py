@@ -72,8 +72,11 @@ class RunPodEndpointController:
             same = rules.container_digest(live) == state.get("containerDigest")
             return Diff() if same else Diff(changed=("containerDigest",))
         wished, drifted = _changed(state, inputs), _changed(live, inputs)
-        for name, words in rules.drift_in_words(state, live).items():
+        drift = rules.drift_in_words(state, live)
+        for name, words in drift.items():
             session.log.warning(words + ("; pulumi up sets it as the stack says" if name in drifted else ""))
+        if rules.rolls_workers(drift):
+            account.ask(lambda: session.log.warning(_newest_release(account.look_up.releases(resource_id))))
         return Diff(changed=tuple(dict.fromkeys((*wished, *drifted))))
 
     def create(self, session: Session, inputs: Properties, *, preview: bool) -> Created:
@@ -270,6 +273,14 @@ def _outputs(endpoint_id: str, inputs: Properties, settings: Properties, catalog
         "pricePerWorkerDayUsd": price.per_day_usd if price else None,
         "priceSource": price.source if price else "not known",
     }
+
+
+def _newest_release(releases: Mapping[str, Any]) -> str:
+    """The release that a change behind Pulumi's back has made, as RunPod lists it."""
+    newest: Mapping[str, Any] = next(iter(releases.get("releases") or ()), {})
+    fields = ", ".join(str(change.get("field")) for change in newest.get("diff") or ()) or "nothing it names"
+    made = f"{newest.get('createdAt', 'at an unknown time')} ({newest.get('source', 'unknown source')})"
+    return f"RunPod's newest release, {newest.get('version', 'unknown')}, was made {made} and changes {fields}"
 
 
 def _marker(session: Session) -> str:

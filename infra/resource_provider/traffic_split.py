@@ -19,6 +19,7 @@ from provider_client.rollout.traffic import (
     confirm_through_health,
     describe,
     guard_rollback,
+    is_kind,
     move_traffic,
     serves,
     split_of,
@@ -60,8 +61,8 @@ class TrafficSplitController:
         except SwitchbackError as error:
             session.log.warning(f"the live traffic was not looked at: {error.message}")
             return Diff(changed=("versions",) if wished else ())
-        if serves(active, desired):
-            return Diff(changed=("versions",) if wished else ())
+        if active is not None and serves(active, desired):
+            return Diff(changed=("versions",) if wished else _unproven(state, inputs, active))
         if active is not None and not serves(active, split_from(state)):
             session.log.warning(f"the live traffic is not what Pulumi left: {who_moved_it(active)}")
         return Diff(changed=("versions",))
@@ -84,7 +85,10 @@ class TrafficSplitController:
             versions = [_version(share) for share in split_of(api, worker, active)]
         live = {"verification": "", "gatewayUrl": "", **inputs}
         live |= {"accountId": account_id, "workerName": worker, "versions": versions}
-        return Live(resource_id, live, {**state, **live, "deploymentId": active.id})
+        outputs = {**state, **live, "deploymentId": active.id}
+        if active.id != state.get("deploymentId"):
+            outputs |= {"liveVerdict": "", "reportPath": ""}  # they were about another deployment
+        return Live(resource_id, live, outputs)
 
     def update(
         self, session: Session, resource_id: str, state: Properties, inputs: Properties, *, preview: bool
@@ -131,7 +135,7 @@ class TrafficSplitController:
                 progress=session.log.status,
             )
 
-        proven = active is not None and active.id == state.get("deploymentId") and serves(active, desired)
+        proven = bool(active and active.id == state.get("deploymentId") and state.get("liveVerdict"))
         result = move_traffic(
             api=api,
             worker=worker,
@@ -223,6 +227,12 @@ def who_moved_it(active: Deployment) -> str:
         reason = fields.get("reason", "no reason was given")
         return f"{who} rolled back to {fields.get('to', 'the version before')} at {when} ({reason})"
     return f"deployed by {who} at {when} through {active.source or 'an unknown way'}: {active.message or 'no message'}"
+
+
+def _unproven(state: Properties, inputs: Properties, active: Deployment) -> tuple[str, ...]:
+    """A move of ours that was killed before its live verification, and taken into the state by a refresh."""
+    due = inputs.get("livePlan") and not state.get("liveVerdict") and is_kind(active, MessageKind.UP)
+    return ("livePlan",) if due else ()
 
 
 def _same(old: object, new: object) -> bool:

@@ -133,6 +133,18 @@ def test_a_lost_answer_leaves_one_endpoint(
     assert [endpoint["id"] for endpoint in endpoints] == [made_id]
 
 
+def test_a_release_that_somebody_else_made_is_named(
+    controller: RunPodEndpointController, live: Session, log: Any
+) -> None:
+    made = controller.create(live, WISH, preview=False)
+    url = f"{live.config.runpod_management_url}/serverless/{made.id}"
+    body = {"image": "somebody/else:1"}
+    live.http.patch(url, json=body, headers={"Authorization": "Bearer console"}).raise_for_status()
+    assert controller.diff(live, made.id, made.outputs, WISH).changed == ("image",)
+    assert "image example/comfyui:1 → somebody/else:1" in log.warnings[0]
+    assert "newest release, 2, was made" in log.warnings[1]
+
+
 def test_delete_is_final(controller: RunPodEndpointController, live: Session) -> None:
     made = controller.create(live, WISH, preview=False)
     controller.delete(live, made.id, made.outputs)

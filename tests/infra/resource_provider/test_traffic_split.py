@@ -166,6 +166,24 @@ def test_a_live_verification_pins_the_version_of_a_canary(
     assert (edge_session.config.project_dir / made["reportPath"]).is_file()
 
 
+def test_a_move_killed_before_its_live_verification_is_verified_by_the_next_up(
+    split: TrafficSplitController, edge_session: Session, edge: EdgeStub
+) -> None:
+    """With and without a refresh in between; afterwards nothing is left to do."""
+    edge.deploy({SCENARIO: 100})
+    edge.deploy({RUNPOD: 100}, "switchback:up from=scenario to=runpod")
+    inputs = {**TO_RUNPOD, "livePlan": HEALTH_ONLY}
+    before = {**TO_SCENARIO, "deploymentId": "deployment-1", "liveVerdict": "SUCCESSFUL"}
+    refreshed = split.read(edge_session, f"{ACCOUNT}/{WORKER}", before, TO_SCENARIO)
+    assert refreshed is not None
+    for state in (before, refreshed.outputs):
+        assert split.diff(edge_session, "id", state, inputs).changed
+        after = split.update(edge_session, "id", state, inputs, preview=False)
+        assert after["liveVerdict"] == "SUCCESSFUL"
+        assert not split.diff(edge_session, "id", after, inputs).changed
+    assert not edge.mutations
+
+
 def test_read_shows_the_live_split_as_inputs(
     split: TrafficSplitController, edge_session: Session, edge: EdgeStub
 ) -> None:
