@@ -72,10 +72,9 @@ class ComfyUIProvider:
     def health(self) -> ProviderHealth:
         """GET /prompt, the cheapest route: how many prompts run or wait."""
         session = self._session()
-        waiting = session.get("/prompt").get("exec_info", {}).get("queue_remaining")
-        if waiting is None:
-            session.fail(session.signal("answer:not_json", "the address answers, but not as ComfyUI"))
-        return ProviderHealth(True, f"{waiting} prompts running or waiting", {"queue": float(waiting)})
+        with session.reading():
+            waiting = float(session.field(session.get("/prompt"), "exec_info", "queue_remaining"))
+        return ProviderHealth(True, f"{waiting:g} prompts running or waiting", {"queue": waiting})
 
     def generate(
         self,
@@ -87,6 +86,10 @@ class ComfyUIProvider:
         order = order_of(request, "comfyui")
         session = self._session(order.prompt, order.negative_prompt)
         patience = Patience.of(self._clock, deadline_seconds, cancelled, POLL_SECONDS)
+        with session.reading():
+            return self._made(session, order, patience)
+
+    def _made(self, session: Session, order: Order, patience: Patience) -> GeneratedImage:
         server = ComfyCloud(session) if self._is_cloud else SelfHosted(session)
         # An id of our own makes a submit traceable whose answer got lost (ComfyUI >= 0.25 wants a UUID).
         job = str(uuid.uuid4())
@@ -120,13 +123,13 @@ def _upload(session: Session, order: Order, job: str) -> str | None:
     if order.image is None:
         return None
     name = f"{job}.{order.image.extension}"
-    answer = session.post(
+    answer = session.upload(
         "/upload/image",
         data={"overwrite": "true", "type": "input"},
         files={"image": (name, order.image.content, order.image.content_type)},
-    ).json()
-    folder = answer.get("subfolder")
-    return f"{folder}/{answer['name']}" if folder else str(answer["name"])
+    )
+    stored, folder = session.field(answer, "name"), answer.get("subfolder")
+    return f"{folder}/{stored}" if folder else str(stored)
 
 
 def _submit(server: ComfyServer, job: str, graph: Mapping[str, Any]) -> str:
@@ -140,8 +143,8 @@ def _submit(server: ComfyServer, job: str, graph: Mapping[str, Any]) -> str:
             return job
         try:
             answer = session.submit("/prompt", json=body)  # the same id: nothing under it runs, waits or has run
-        except AmbiguousSubmit as error:
-            session.fail(session.signal("transport:timeout", f"the submit was not answered twice: {error}"), job)
+        except AmbiguousSubmit as lost:
+            session.fail_unknown(lost, job)
     if answer.get("node_errors"):
         session.fail(answer, job)  # 200, and yet a part of the graph was refused
     return str(answer.get("prompt_id") or job)

@@ -46,14 +46,13 @@ class SelfHosted:
                 self.session.fail(self.session.signal("deadline:lost", lost), job)
         if not history:
             return None
-        entry: Entry = history[job]
-        if entry["status"]["status_str"] != "success":
+        entry: Entry = self.session.field(history, job)
+        if self.session.field(entry, "status", "status_str") != "success":
             self.session.fail(entry, job)
         return entry
 
     def where(self, job: str) -> str:
-        running = self.session.get("/queue")["queue_running"]
-        return "running" if any(entry[1] == job for entry in running) else "queued"
+        return "running" if job in self._listed("queue_running") else "queued"
 
     def cancel(self, job: str) -> None:
         """Interrupts only what runs: a server that ignores the id would end somebody else's run."""
@@ -62,8 +61,12 @@ class SelfHosted:
             self.session.post("/interrupt", json={"prompt_id": job})
 
     def _is_queued(self, job: str) -> bool:
+        return job in self._listed("queue_running", "queue_pending")
+
+    def _listed(self, *lists: str) -> set[str]:
+        """Ids of prompts; an entry is [number, id, graph, …]."""
         queue = self.session.get("/queue")
-        return any(entry[1] == job for entry in [*queue["queue_running"], *queue["queue_pending"]])
+        return {str(entry[1]) for name in lists for entry in self.session.field(queue, name)}
 
 
 class ComfyCloud(SelfHosted):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import threading
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,7 +29,6 @@ from provider_client.workflows import WorkflowOptions
 
 POLL_SECONDS = 1.0
 LARGEST_BODY_BYTES = 10 * 1024 * 1024  # POST /run, RunPod's operation reference
-INPUT_NAME = "input"
 SHORTEST_TIMEOUT_MS = 5_000  # limit of a job's policy
 TTL_MARGIN_MS = 60_000  # our own cancellation comes first and says why; this is for when it cannot
 
@@ -49,7 +49,9 @@ class RunPodProvider:
         self._clock = clock
 
     def health(self) -> ProviderHealth:
-        return health_of(self._session().get("/health"))
+        session = self._session()
+        with session.reading():
+            return health_of(session.get("/health"))
 
     def generate(
         self,
@@ -61,7 +63,11 @@ class RunPodProvider:
         order = order_of(request, "runpod")
         session = self._session(order.prompt, order.negative_prompt)
         patience = Patience.of(self._clock, deadline_seconds, cancelled, POLL_SECONDS)
-        job = _submit(session, self._body(order, deadline_seconds))
+        with session.reading():
+            return self._made(session, self._body(order, deadline_seconds), patience)
+
+    def _made(self, session: Session, request: Mapping[str, Any], patience: Patience) -> GeneratedImage:
+        job = _submit(session, request)
         with cancelling(lambda: _cancel(session, job)):
             last: dict[str, str] = {}
             body = patience.wait(
@@ -93,8 +99,9 @@ class RunPodProvider:
 
     def _body(self, order: Order, deadline_seconds: float) -> dict[str, Any]:
         """The job, with limits of its own: should nobody be able to cancel it, it still stops billing."""
-        name = f"{INPUT_NAME}-{order.seed}.{order.image.extension}" if order.image else None
-        graph, _ = graph_of(order, self._options, image_name=name, job=str(order.seed))
+        unique = uuid.uuid4().hex[:8]  # RunPod's own id comes too late for the graph
+        name = f"{unique}.{order.image.extension}" if order.image else None
+        graph, _ = graph_of(order, self._options, image_name=name, job=unique)
         work: dict[str, Any] = {"workflow": graph}
         if order.image is not None:
             work["images"] = [{"name": name, "image": order.image.base64}]
@@ -123,14 +130,9 @@ def _submit(session: Session, body: Mapping[str, Any]) -> str:
         raise refusal("runpod", "the input image is too large: RunPod takes 10 MB per job")
     try:
         answer = session.submit("/run", json=body)
-    except AmbiguousSubmit as error:
-        # RunPod lists no jobs and knows no idempotency key: sending again might pay twice.
-        session.fail(
-            session.signal(
-                "transport:timeout",
-                f"nobody knows whether the job was taken ({error}); it was not sent again, and ends by its own limit",
-            )
-        )
+    except AmbiguousSubmit as lost:
+        # RunPod lists no jobs and knows no idempotency key; a job that was taken ends by its own limit.
+        session.fail_unknown(lost)
     if not isinstance(answer.get("id"), str):
         session.fail(answer)
     return str(answer["id"])

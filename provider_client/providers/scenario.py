@@ -107,6 +107,10 @@ class ScenarioProvider:
         order = order_of(request, "scenario")
         session = self._session(order.prompt, order.negative_prompt)
         patience = Patience.of(self._clock, deadline_seconds, cancelled, POLL_SECONDS)
+        with session.reading():
+            return self._made(session, order, patience)
+
+    def _made(self, session: Session, order: Order, patience: Patience) -> GeneratedImage:
         jobs = self._run(session, order, patience)
         picture = _download(session, jobs[-1])
         if order.operation is Operation.PIPELINE:
@@ -195,14 +199,10 @@ def _submit(session: Session, route: str, body: Mapping[str, Any]) -> Mapping[st
     before = datetime.now(UTC)
     try:
         answer: Mapping[str, Any] = session.submit(route, json=body)
-    except AmbiguousSubmit as error:
+    except AmbiguousSubmit as lost:
         taken = _taken_since(session, body, before)
         if taken is None:
-            session.fail(
-                session.signal(
-                    "transport:timeout", f"nobody knows whether the job was taken ({error}): not sent again"
-                )
-            )
+            session.fail_unknown(lost)
         return {"job": taken}
     if not isinstance(answer.get("job"), Mapping):
         session.fail(answer)
@@ -227,7 +227,7 @@ def _same_input(echoed: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
 
 
 def _finished(session: Session, job: str, last: dict[str, str]) -> Mapping[str, Any] | None:
-    record: Mapping[str, Any] = session.get(f"/jobs/{job}")["job"]
+    record: Mapping[str, Any] = session.field(session.get(f"/jobs/{job}"), "job")
     last["status"] = str(record.get("status"))
     if last["status"] in ("failure", "canceled"):
         session.fail({"job": record}, job)
@@ -237,14 +237,15 @@ def _finished(session: Session, job: str, last: dict[str, str]) -> Mapping[str, 
 def _upload(session: Session, picture: Picture) -> str:
     if len(picture.content) >= LARGEST_UPLOAD_BYTES:
         raise refusal("scenario", "the input image is too large: Scenario takes pictures below 6 MB in one piece")
-    answer = session.post("/assets", json={"image": picture.base64, "name": f"input.{picture.extension}"}).json()
-    return str(answer["asset"]["id"])
+    answer = session.upload("/assets", json={"image": picture.base64, "name": f"input.{picture.extension}"})
+    return str(session.field(answer, "asset", "id"))
 
 
 def _download(session: Session, done: Finished) -> Picture:
     """The link is signed and expires, so the bytes are fetched at once."""
-    asset = session.get(f"/assets/{done.asset}", originalAssets="true")["asset"]
-    return finished_picture(session, session.download(asset["url"]).content, done.job)
+    answer = session.get(f"/assets/{done.asset}", originalAssets="true")
+    url = session.field(answer, "asset", "url", code="result:missing")
+    return finished_picture(session, session.download(url).content, done.job)
 
 
 def _cancel(session: Session, job: str) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import httpx
 
 from provider_client.clock import Clock
 from provider_client.errors import Cancelled
-from provider_client.failure_signals import Signal
+from provider_client.failure_signals import Body, Signal, signal_of
 from provider_client.failures import ProviderError, classify
 from provider_client.retries import NEVER_CONNECTED, READ, SUBMIT, RetryPolicy, send
 from provider_client.workflows import WorkflowOptions
@@ -18,6 +19,10 @@ from provider_client.workflows import WorkflowOptions
 
 class AmbiguousSubmit(Exception):
     """A paid request went out and its answer got lost: it may or may not have been taken."""
+
+    def __init__(self, cause: httpx.TransportError) -> None:
+        super().__init__(type(cause).__name__)
+        self.cause = cause
 
 
 class Session:
@@ -43,14 +48,18 @@ class Session:
         self._options = options
         self._hidden = tuple(text for text in hidden if text)
 
-    def get(self, path: str, **query: str) -> Any:
+    def get(self, path: str, **query: str) -> Body:
         return self._json(self._send(self._request("GET", path, params=query), READ))
 
     def post(self, path: str, **content: Any) -> httpx.Response:
-        """A POST that may be repeated: an upload that overwrites, a cancellation."""
+        """A POST that may be repeated and whose answer says nothing: a cancellation."""
         return self._checked(self._send(self._request("POST", path, **content), READ))
 
-    def submit(self, path: str, **content: Any) -> Any:
+    def upload(self, path: str, **content: Any) -> Body:
+        """A POST that may be repeated, for its answer: an input picture."""
+        return self._json(self._send(self._request("POST", path, **content), READ))
+
+    def submit(self, path: str, **content: Any) -> Body:
         """A POST that costs money; raises AmbiguousSubmit when nobody knows whether it arrived."""
         request = self._request("POST", path, **content)
         try:
@@ -58,7 +67,7 @@ class Session:
         except NEVER_CONNECTED as error:
             self.fail(error)
         except httpx.TransportError as error:
-            raise AmbiguousSubmit(type(error).__name__) from error
+            raise AmbiguousSubmit(error) from None
         return self._json(response)
 
     def download(self, url: str, **query: str) -> httpx.Response:
@@ -78,6 +87,30 @@ class Session:
         raise ProviderError(
             failure, provider=self.provider, provider_job=provider_job, attempts=self.attempts
         ) from None
+
+    def fail_unknown(self, lost: AmbiguousSubmit, provider_job: str | None = None) -> NoReturn:
+        """Nobody can tell whether the job was taken: sending it again might pay twice."""
+        code = f"submit:unknown {signal_of(lost.cause, self.provider).code}"
+        text = f"nobody knows whether the job was taken ({lost}); it was not sent again"
+        self.fail(self.signal(code, text), provider_job)
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """An answer of another shape than documented is the vendor's failure, not a crash of ours."""
+        try:
+            yield
+        except (LookupError, TypeError, AttributeError, ValueError) as error:
+            reason = f"an answer does not have the documented form ({type(error).__name__})"
+            self.fail(self.signal("answer:not_json", reason))
+
+    def field(self, body: Body, *path: str, code: str = "answer:not_json") -> Any:
+        """The value at `path`; an answer without it is a failure, not a KeyError."""
+        value: Any = body
+        for key in path:
+            value = value.get(key) if isinstance(value, Mapping) else None
+        if value is None:
+            self.fail(self.signal(code, f"the answer lacks {'.'.join(path)}"))
+        return value
 
     def signal(self, code: str, text: str) -> Signal:
         return Signal(self.provider, None, code, text)
@@ -107,9 +140,13 @@ class Session:
             self.fail(response)
         return response
 
-    def _json(self, response: httpx.Response) -> Any:
+    def _json(self, response: httpx.Response) -> Body:
+        """All of the vendors' answers are JSON objects."""
         self._checked(response)
         try:
-            return response.json()
+            body = response.json()
         except ValueError:
             self.fail(response)
+        if not isinstance(body, Mapping):
+            self.fail(self.signal("answer:not_json", f"the answer is a JSON {type(body).__name__}, not an object"))
+        return body

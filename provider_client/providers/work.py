@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from provider_client.clock import Clock
-from provider_client.errors import Cancelled
 from provider_client.failure_signals import Signal
 from provider_client.failures import FailureKind, ProviderError, failure_of
 from provider_client.models import GenerationRequest, Operation
@@ -140,7 +139,7 @@ def cancelling(cancel: Callable[[], None]) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        with suppress(ProviderError, Cancelled):
+        with suppress(Exception):  # the reason for giving up is the error to show
             cancel()
         raise
 

@@ -219,6 +219,7 @@ FAULTS = [
     ("model_not_found", {FailureKind.MODEL_NOT_FOUND}),
     ("no_image", {FailureKind.EMPTY_RESULT}),
     ("truncated_image", {FailureKind.EMPTY_RESULT}),
+    ("partial", {FailureKind.EMPTY_RESULT, FailureKind.BAD_REQUEST}),  # ComfyUI refuses a part with node errors
     ("unauthorized", {FailureKind.AUTH}),
     ("html", {FailureKind.UNAVAILABLE}),
 ]
@@ -234,6 +235,16 @@ def test_each_fault_is_called_by_its_kind(
         provider.generate(request_for(Operation.TXT2IMG))
     assert raised.value.failure.kind in expected
     assert raised.value.failure.mitigation
+
+
+@pytest.mark.parametrize("name", ["comfyui", "runpod"])
+def test_a_server_that_dies_during_the_job_is_unavailable(
+    provider: Provider, name: str, emulator: Emulator
+) -> None:
+    break_it(emulator, name, "crash")
+    with pytest.raises(ProviderError) as raised:
+        provider.generate(request_for(Operation.TXT2IMG))
+    assert raised.value.failure.kind is FailureKind.UNAVAILABLE
 
 
 @pytest.mark.parametrize("name", ["comfyui", "runpod"])
