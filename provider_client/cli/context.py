@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
@@ -82,6 +82,19 @@ class Context:
     @cached_property
     def pulumi(self) -> PulumiCommand:
         return PulumiCommand(self.project_dir, self.environment)
+
+    def say(self, text: str, *, style: str | None = None) -> None:
+        """One result for a person. Other people's words (a reason, an API's message) are never taken for markup."""
+        self.console.print(text, markup=False, style=style)
+
+    def say_table(self, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(*headings, box=None, pad_edge=False)
+        for row in rows:
+            table.add_row(*(Text(cell) for cell in row))
+        self.console.print(table)
 
     def progress(self, line: str) -> None:
         """What happens meanwhile, on stderr; silent with --quiet."""

@@ -33,12 +33,10 @@ def run(arguments: argparse.Namespace, context: Context) -> ExitCode:
         )
         return ExitCode.OK
     if not lines:
-        context.console.print(f"{history.worker} was never deployed.")
+        context.say(f"{history.worker} was never deployed.")
         return ExitCode.OK
-    from rich.table import Table
-
-    table = Table("when", "what", "traffic", "who", "why", "deployment", box=None, pad_edge=False)
-    for one in lines:
-        table.add_row(one.at[:19] + "Z", one.kind, one.traffic, one.actor, one.reason, one.deployment_id)
-    context.console.print(table)
+    context.say_table(
+        ("when", "what", "traffic", "who", "why", "deployment"),
+        [(one.at[:19] + "Z", one.kind, one.traffic, one.actor, one.reason, one.deployment_id) for one in lines],
+    )
     return ExitCode.OK

@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace, context: Context) -> ExitCode:
         print(json.dumps({**answer, "git": note}, indent=2))
     else:
         done = "would say" if arguments.dry_run else "says"
-        context.console.print(f"The stack's config {done} {plan.provider}, which is what is live.\n{note}")
+        context.say(f"The stack's config {done} {plan.provider}, which is what is live.\n{note}")
     return ExitCode.OK
 
 

@@ -149,7 +149,7 @@ def _say_result(context: Context, result: RollbackResult) -> None:
         }
         print(json.dumps(answer, indent=2))
         return
-    say = context.console.print
+    say = context.say
     verb = "serves again" if result.moved else "serves all traffic already"
     say(f"{plan.target.provider} {verb}, confirmed by the gateway, {result.total_seconds:.2f} s in all:")
     say("  " + " · ".join(f"{step} {seconds:.2f} s" for step, seconds in result.seconds.items()))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from provider_client.cli.context import Context, add_target_arguments
@@ -58,7 +57,7 @@ def _read(context: Context, settings: Settings) -> _Status:
     declared = declared_from(context.stack_config(stack))
     truths = [declared_truth(declared, f"config of stack {stack}" if stack else "config (no stack chosen)")]
     live, back = Observed(()), RouteBack(None, None, TargetCheck(WayBack.UNKNOWN, "the deployment is not known"))
-    gateway_url = _or_none(lambda: settings.find("gateway_url"))
+    gateway_url = _find(settings, "gateway_url")
     try:
         history = WorkerHistory(context.cloudflare(settings), settings.worker_name)
         live = live_state(history)
@@ -80,31 +79,28 @@ def _read(context: Context, settings: Settings) -> _Status:
 def _remember(context: Context, settings: Settings) -> None:
     """For an emergency without the project at hand; failing to write it down is no failure of status."""
     stack = context.find_stack()
-    base_url = _or_none(lambda: settings.find("base_url")) or ""
+    base_url = _find(settings, "base_url") or ""
     if stack is None or base_url.startswith("http://"):  # an emulator is no emergency
         return
-    values = {name: _or_none(lambda name=name: settings.find(name)) or "" for name in remembered.KEYS}  # type: ignore[misc]
+    values = {name: _find(settings, name) or "" for name in remembered.KEYS}
     try:
         remembered.save(context.environment, context.project_dir, stack, values)
     except OSError as error:
         context.progress(f"warning: not remembered for an emergency ({type(error).__name__})")
 
 
-def _or_none(find: Callable[[], str | None]) -> str | None:
+def _find(settings: Settings, name: str) -> str | None:
+    """A wrong value counts as none here: status shows what it can."""
     try:
-        return find()
+        return settings.find(name)
     except SwitchbackError:
         return None
 
 
 def _print(context: Context, status: _Status) -> None:
-    from rich.table import Table
-
-    table = Table("", "provider", "", "from", box=None, pad_edge=False)
-    for truth in status.truths:
-        table.add_row(truth.name, truth.provider or "unknown", truth.detail, truth.source)
-    say = context.console.print
-    say(table)
+    rows = [(truth.name, truth.provider or "unknown", truth.detail, truth.source) for truth in status.truths]
+    context.say_table(("", "provider", "", "from"), rows)
+    say = context.say
     for sentence in status.disagreements:
         say(f"disagree: {sentence}", style="bold red")
     if not status.disagreements:
@@ -113,6 +109,8 @@ def _print(context: Context, status: _Status) -> None:
     way, check = status.way_back, status.way_back.check
     target = f"{way.provider} (version {way.version_id})" if way.provider else "nowhere"
     say(f"way back: {check.state} to {target}: {check.detail}")
+    if way.uploads_left is not None:
+        say(f"          it stays deployable for {way.uploads_left} more uploads")
     for warning in way.warnings:
         say(f"warning: {warning}")
     say(f"phase: {phase_of(status.declared, status.live)}")
@@ -135,6 +133,7 @@ def _as_json(status: _Status) -> dict[str, object]:
             "provider": way.provider,
             "version_id": way.version_id,
             "warnings": list(way.warnings),
+            "uploads_left": way.uploads_left,
         },
         "phase": str(phase_of(status.declared, status.live)),
         "next": next_step(status.declared, status.live),

@@ -66,11 +66,9 @@ def _say(context: Context, stack: str, locks: Sequence[StackLock], *, unlocked: 
         document = {"schema": 1, "stack": stack, "unlocked": unlocked, "locks": [asdict(lock) for lock in locks]}
         print(json.dumps(document, indent=2))
     elif unlocked:
-        context.console.print(
-            f"Stack {stack} is unlocked. The next `pulumi up` goes on where the killed one stopped."
-        )
+        context.say(f"Stack {stack} is unlocked. The next `pulumi up` goes on where the killed one stopped.")
     else:
-        context.console.print(f"Stack {stack} is not locked.")
+        context.say(f"Stack {stack} is not locked.")
     return ExitCode.OK
 
 

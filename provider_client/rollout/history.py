@@ -8,7 +8,7 @@ from functools import cached_property
 
 from provider_client.cloudflare import CloudflareApi, Deployment, WorkerVersion
 from provider_client.errors import NotFoundError
-from provider_client.rollout.messages import DeploymentMessage
+from provider_client.rollout.messages import DeploymentMessage, one_line
 from provider_client.rollout.traffic import Share, Split
 
 OUR_VERSIONS = "switchback provider="  # infra/components/image_api.py writes it; others' tags mean something else
@@ -90,7 +90,7 @@ def _entry(deployment: Deployment, providers: dict[str, str]) -> Entry:
         kind=str(message.kind) if message else "other",
         traffic=traffic,
         actor=fields.get("actor") or deployment.author_email,
-        reason=fields.get("reason", "") if message else deployment.message,
+        reason=fields.get("reason", "") if message else one_line(deployment.message),
         source=deployment.source,
         fields=fields,
     )

@@ -33,7 +33,7 @@ class DeploymentMessage:
 
     def format(self) -> str:
         """At most 1000 bytes: the longest value is cut first."""
-        fields = {key: _one_line(value) for key, value in self.fields.items() if value}
+        fields = {key: one_line(value) for key, value in self.fields.items() if value}
         while len((text := _join(self.kind, fields)).encode()) > MAX_BYTES:
             longest = max(fields, key=lambda key: len(fields[key]))
             fields[longest] = fields[longest][: int(len(fields[longest]) * 0.9)].rstrip("…") + "…"
@@ -67,7 +67,8 @@ def utc_now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _one_line(value: str) -> str:
+def one_line(value: str) -> str:
+    """Without line ends and control characters, which could forge a message or steer a terminal."""
     return " ".join("".join(char if char.isprintable() else " " for char in value).split())
 
 

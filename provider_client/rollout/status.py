@@ -23,6 +23,7 @@ from provider_client.rollout.traffic import describe, is_kind
 from provider_client.rollout.way_back import TargetCheck, WayBack, check_target, health_questions
 
 HEALTH_SECONDS = 5.0
+DEPLOYABLE_VERSIONS = 100  # developers.cloudflare.com, Workers versions and deployments: the last 100 uploaded
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class RouteBack:
     version_id: str | None
     check: TargetCheck
     warnings: tuple[str, ...] = ()
+    uploads_left: int | None = None
 
 
 def declared_from(config: Mapping[str, Any]) -> Declared | None:
@@ -140,7 +142,14 @@ def route_back(history: WorkerHistory, gateway_url: str | None, token: str, http
         plan.target.version_id,
         ask_target(plan, history, gateway_url, token, http),
         plan.warnings,
+        uploads_left(history, plan.target.version_id),
     )
+
+
+def uploads_left(history: WorkerHistory, version_id: str) -> int | None:
+    """How many more versions may be uploaded before this one is no longer among the last 100."""
+    ids = [version.id for version in history.deployable]
+    return max(0, DEPLOYABLE_VERSIONS - 1 - ids.index(version_id)) if version_id in ids else None
 
 
 def ask_target(

@@ -202,6 +202,16 @@ def test_history_is_newest_first_with_who_and_why(
     assert "runpod 100 %" not in table
 
 
+def test_other_peoples_words_are_shown_as_they_are(
+    run: Run, switched: Edge, capsys: pytest.CaptureFixture[str]
+) -> None:
+    switched.deploy({str(switched.versions[1]["id"]): 100}, "by hand [/red] [bold]\x1b[31m")
+    run(history)
+    said = capsys.readouterr().out
+    assert "by hand [/red] [bold]" in said
+    assert "\x1b" not in said
+
+
 def test_reconcile_sets_the_config_to_what_is_live_and_runs_up(
     run: Run, switched: Edge, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

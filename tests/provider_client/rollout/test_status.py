@@ -121,6 +121,7 @@ def test_the_way_back_is_proven_by_the_target_itself(edge: Edge, api: Cloudflare
     edge.deploy({runpod: 100})
     back = route_back(WorkerHistory(api, WORKER), GATEWAY_URL, "", http)
     assert (back.provider, back.version_id, back.check.state) == ("scenario", scenario, WayBack.OPEN)
+    assert back.uploads_left == 98, "one newer version is there"
     edge.health_status[scenario] = "misconfigured"
     assert route_back(WorkerHistory(api, WORKER), GATEWAY_URL, "", http).check.state is WayBack.CLOSED
 
