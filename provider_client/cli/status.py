@@ -56,24 +56,32 @@ def _read(context: Context, settings: Settings) -> _Status:
     stack = context.find_stack()
     declared = declared_from(context.stack_config(stack))
     truths = [declared_truth(declared, f"config of stack {stack}" if stack else "config (no stack chosen)")]
-    live, back = Observed(()), RouteBack(None, None, TargetCheck(WayBack.UNKNOWN, "the deployment is not known"))
     gateway_url = _find(settings, "gateway_url")
-    try:
-        history = WorkerHistory(context.cloudflare(settings), settings.worker_name)
-        live = live_state(history)
-        truths.append(deployed_truth(live))
-        if live.split:
-            back = route_back(history, gateway_url, settings.find("gateway_token") or "", context.http)
-    except NotFoundError:
-        truths.append(deployed_truth(live))
-    except SwitchbackError as error:
-        truths.append(Truth("deployed", None, error.message, "Cloudflare's active deployment"))
+    deployed, live, back = _read_deployed(context, settings, gateway_url)
+    truths.append(deployed)
     if gateway_url:
         truths.append(reported_truth(gateway_url.rstrip("/"), context.http))
     else:
         truths.append(Truth("reported", None, "the gateway's address is not known (--url)", "/health"))
     truths.append(observed_truth(context.project_dir, live.deployed_on))
     return _Status(truths, disagreements(truths, live), declared, live, back)
+
+
+def _read_deployed(
+    context: Context, settings: Settings, gateway_url: str | None
+) -> tuple[Truth, Observed, RouteBack]:
+    """What Cloudflare says; where it says nothing, the truth holds the reason."""
+    back = RouteBack(None, None, TargetCheck(WayBack.UNKNOWN, "the deployment is not known"))
+    try:
+        history = WorkerHistory(context.cloudflare(settings), settings.worker_name)
+        live = live_state(history)
+        if live.split:
+            back = route_back(history, gateway_url, settings.find("gateway_token") or "", context.http)
+        return deployed_truth(live), live, back
+    except NotFoundError:
+        return deployed_truth(Observed(())), Observed(()), back
+    except SwitchbackError as error:
+        return Truth("deployed", None, error.message, "Cloudflare's active deployment"), Observed(()), back
 
 
 def _remember(context: Context, settings: Settings) -> None:
