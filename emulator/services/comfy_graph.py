@@ -153,10 +153,14 @@ class _Walk:
         try:
             return OPERATIONS[kind](inputs, Conditions(self._read_input))
         except NodeFailure as failure:
-            literal = {name: [value] for name, value in raw.items() if not isinstance(value, list)}
-            raise ExecutionError(
-                node, kind, failure.kind, failure.message, list(self.executed), literal
-            ) from failure
+            raise self._failed(node, failure.kind, failure.message) from failure
+        except (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError) as error:
+            raise self._failed(node, type(error).__name__, f"{error}\n") from error
+
+    def _failed(self, node: str, kind: str, message: str) -> ExecutionError:
+        body = self.graph[node]
+        literal = {name: [value] for name, value in body.get("inputs", {}).items() if not isinstance(value, list)}
+        return ExecutionError(node, body["class_type"], kind, message, list(self.executed), literal)
 
     def _resolve(self, value: Any) -> Any:
         if isinstance(value, list) and len(value) == 2:

@@ -34,6 +34,13 @@ def refusal(kind: str, message: str, details: str = "", **extra: object) -> Json
     return {"type": kind, "message": message, "details": details, "extra_info": extra}
 
 
+def is_graph(value: object) -> bool:
+    """Whether ComfyUI gets as far as judging it; anything else makes it answer 500."""
+    return isinstance(value, Mapping) and all(
+        isinstance(body, Mapping) and isinstance(body.get("inputs", {}), Mapping) for body in value.values()
+    )
+
+
 def judge(graph: Graph, shelf: Shelf) -> Judgement:
     """Checks every output node with all that it depends on."""
     missing = _missing_class(graph)

@@ -17,7 +17,7 @@ from emulator.services import comfy_jobs
 from emulator.services.comfy_nodes import MODEL_FOLDERS, Models, object_info
 from emulator.services.comfy_queue import PromptQueue
 from emulator.services.comfy_system import FEATURES, MAX_UPLOAD_BYTES, SYSTEM_STATS
-from emulator.services.comfy_validation import Json, Shelf, judge, refusal
+from emulator.services.comfy_validation import Json, Shelf, is_graph, judge, refusal
 from emulator.world import World
 
 PREFIX = "/comfyui"
@@ -133,7 +133,7 @@ class ComfyUI:
         error = _body_error(body)
         if error is not None:
             return self._refuse(error, {})
-        if not isinstance(body["prompt"], dict):
+        if not is_graph(body["prompt"]):
             return web.Response(status=500, text="500 Internal Server Error\n\nServer got itself in trouble")
         fault = self.world.faults.take(self.name, GENERATION_KINDS, method="POST", path=request.path)
         models = {} if fault and fault.kind == "model_not_found" else self.queue.engine.models

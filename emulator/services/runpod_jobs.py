@@ -195,6 +195,8 @@ async def _job_body(request: web.Request, limit: int) -> Json | web.Response:
     if not isinstance(body, dict) or "input" not in body:
         return _error(400, "input is required")
     policy = body.get("policy") or {}
+    if not isinstance(policy, dict):
+        return _error(400, "policy must be an object")
     for name, (low, high) in POLICY_RANGES.items():
         value = policy.get(name)
         if value is not None and not (isinstance(value, int | float) and low <= value / 1000 <= high):

@@ -12,6 +12,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from vendor_calls import Json, Vendors, graph_of, opened, png, text_of, until
 
+from emulator.services.runpod.state import kept_output
+
 
 def small(**inputs: object) -> Json:
     return graph_of("txt2img", **{"prompt": "a coin", "width": 128, "height": 128, **inputs})
@@ -158,9 +160,10 @@ def test_runsync_waits_for_the_answer_or_gives_the_id(vendors: Vendors) -> None:
         ({}, "input is required"),
         ([], "input is required"),
         ({"input": {}, "policy": {"ttl": 1}}, "policy.ttl"),
+        ({"input": {}, "policy": [1]}, "policy must be an object"),
         ({"input": {"pad": "x" * (10 << 20)}}, "exceeds 10 MB"),
     ],
-    ids=["empty", "list", "ttl", "large"],
+    ids=["empty", "list", "ttl", "policy", "large"],
 )
 def test_a_bad_body_is_400(vendors: Vendors, body: object, words: str) -> None:
     endpoint = vendors.endpoint()
@@ -209,6 +212,12 @@ def test_out_of_memory_hides_behind_one_constant(vendors: Vendors) -> None:
     job = vendors.run(endpoint, small())
     assert job["error"] == "Job processing failed"
     assert set(job["output"]) == {"details"}
+
+
+def test_a_result_that_is_too_large_is_lost() -> None:
+    """COMPLETED without an output, as users of worker-comfyui report."""
+    small, large = ({"images": [{"data": "x" * size}]} for size in (1_000, 21_000_000))
+    assert (kept_output(small), kept_output(large), kept_output({})) == (small, None, None)
 
 
 def test_a_stuck_job_never_starts(vendors: Vendors) -> None:

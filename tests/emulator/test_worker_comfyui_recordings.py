@@ -47,9 +47,13 @@ def words(job_input: object) -> Json:
         ("{not json", "Invalid JSON format in input"),
         ('{"workflow": null}', "Missing 'workflow' parameter"),
         ({"workflow": []}, "Error queuing workflow: 500 Server Error"),
+        (
+            {"workflow": {"1": {"class_type": "SaveImage", "inputs": 7}}},
+            "Error queuing workflow: 500 Server Error",
+        ),
         ({"workflow": {}}, 'Prompt has no outputs. Raw response: {"error": {"type": "prompt_no_outputs"'),
     ],
-    ids=["none", "not json", "no workflow", "list", "empty"],
+    ids=["none", "not json", "no workflow", "list", "odd inputs", "empty"],
 )
 def test_a_bad_input_is_refused_in_the_handlers_words(job_input: object, error: str) -> None:
     assert words(job_input)["error"].startswith(error)

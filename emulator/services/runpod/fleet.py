@@ -14,7 +14,7 @@ from emulator.services.comfy_nodes import DEFAULT_MODELS, Models
 from emulator.services.runpod import worker_comfyui
 from emulator.services.runpod.catalog import POOLS, STOCKED, Availability, gpu_types
 from emulator.services.runpod.scaling import demand, first_takeable, most_workers_after
-from emulator.services.runpod.state import Endpoint, Job, JobStatus, Json, Worker
+from emulator.services.runpod.state import Endpoint, Job, JobStatus, Json, Worker, kept_output
 from emulator.services.runpod.webhooks import Webhooks
 from emulator.world import Fault, World
 
@@ -304,7 +304,7 @@ class Fleet:
             self.finish(endpoint, job, "TIMED_OUT")
             return True
         job.error = handled.answer.pop("error", None)
-        job.output = handled.answer or None
+        job.output = kept_output(handled.answer)
         self.finish(endpoint, job, "FAILED" if job.error is not None else "COMPLETED")
         return job.fault_kind != "crash"
 

@@ -15,6 +15,13 @@ WorkerStatus = Literal["RUNNING", "IDLE", "INITIALIZING", "THROTTLED", "UNHEALTH
 JobStatus = Literal["IN_QUEUE", "IN_PROGRESS", "COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT"]
 ENDED: frozenset[JobStatus] = frozenset({"COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT"})
 DAY_SECONDS = 86_400.0
+LARGEST_OUTPUT_BYTES = 20_000_000  # users report that results of 10 to 20 MB and more get lost
+
+
+def kept_output(answer: Json) -> Json | None:
+    """What becomes of a handler's answer: an empty one is dropped, and so is one that is too large to be posted."""
+    size = sum(len(image.get("data", "")) for image in answer.get("images", ()))
+    return answer if answer and size <= LARGEST_OUTPUT_BYTES else None
 
 
 @dataclass

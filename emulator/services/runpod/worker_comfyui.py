@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from emulator.services.comfy_graph import ExecutionError, GraphEngine
 from emulator.services.comfy_operations import CUDA_OUT_OF_MEMORY, operation_of
-from emulator.services.comfy_validation import Graph, Json, Judgement, Shelf, judge
+from emulator.services.comfy_validation import Graph, Json, Judgement, Shelf, is_graph, judge
 from emulator.services.spoiling import spoil_of
 
 # Simulated seconds of a job on a warm worker; a job that is refused takes REFUSED_SECONDS.
@@ -30,9 +30,7 @@ SLOW_NODES = ("KSampler", "RemoveBackground")
 def operation(job_input: Any) -> str:
     """Which of the four operations a job asks for; "check" for anything without a model."""
     graph = job_input.get("workflow") if isinstance(job_input, dict) else None
-    if not isinstance(graph, dict) or not all(isinstance(body, dict) for body in graph.values()):
-        return "check"
-    return operation_of(graph)
+    return operation_of(graph) if graph is not None and is_graph(graph) else "check"
 
 
 class Handled(NamedTuple):
@@ -52,7 +50,7 @@ def handle(job_input: Any, engine: GraphEngine, fault: str | None = None) -> Han
         details = {"error": "Failed to upload one or more input images", "details": problems}
         return Handled(details, REFUSED_SECONDS)
     graph = checked["workflow"]
-    if not isinstance(graph, dict):
+    if not is_graph(graph):
         return Handled({"error": f"Error queuing workflow: {SERVER_ERROR}"}, REFUSED_SECONDS)
     models = {} if fault == "model_not_found" else engine.models
     judgement = judge(graph, Shelf(models, engine.has_input))

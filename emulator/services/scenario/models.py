@@ -135,6 +135,8 @@ def _order(operation: str, job_type: str, cost_name: str, model: Model, body: Js
     if not isinstance(count, int) or not 1 <= count <= 4:
         raise ScenarioError(400, '"numSamples" must be between 1 and 4')
     seed = body.get("seed")
+    if seed is not None and not (isinstance(seed, int | str) and str(seed).isdigit()):
+        raise ScenarioError(400, '"seed" must be a number')
     return Order(
         operation, job_type, cost_name, body, prompt, width, height, count,
         None if seed is None else int(seed), float(strength), source if operation == "img2img" else None,
