@@ -11,6 +11,7 @@ import random
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TypeVar
 from uuid import uuid4
 
@@ -60,6 +61,37 @@ class DownloadedAsset:
     headers: Mapping[str, str]
 
 
+class WaitingState(StrEnum):
+    """What a generation was doing when nobody waited any longer."""
+
+    QUEUED = "still in the queue"
+    RUNNING = "still running"
+    HELD_BACK = "still held back by the provider's rate limit"
+
+
+class GivenUp(DeadlineExceeded):
+    """A generation was not final in time and was cancelled. `state` says what it was doing then."""
+
+    def __init__(self, state: WaitingState) -> None:
+        super().__init__(f"{state.value} when the time to wait was over; the job was cancelled")
+        self.state = state
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One answer about a generation; with `retry_after` it waits for the provider's rate limit."""
+
+    generation: Generation
+    retry_after: float | None
+
+    @property
+    def state(self) -> WaitingState:
+        if self.retry_after is not None:
+            return WaitingState.HELD_BACK
+        queued = self.generation.status is GenerationStatus.QUEUED
+        return WaitingState.QUEUED if queued else WaitingState.RUNNING
+
+
 class GatewayClient:
     """One gateway, optionally one version of it: worker name and version id together pin every call to that version."""
 
@@ -89,25 +121,13 @@ class GatewayClient:
 
     def submit(self, request: GenerationRequest, *, idempotency_key: str) -> Generation:
         """Asks for one asset; the same key never pays twice, so a lost answer is asked for again."""
-        return self._reliably(
-            lambda: _parsed(
-                Generation,
-                self._send(
-                    "POST",
-                    "/v1/generations",
-                    json=request.model_dump(mode="json", exclude_none=True),
-                    headers={"Idempotency-Key": idempotency_key},
-                ),
-            )
-        )
+        return self._submit(request, idempotency_key).generation
 
     def poll(self, generation_id: str) -> Generation:
-        return self._reliably(lambda: _parsed(Generation, self._send("GET", f"/v1/generations/{generation_id}")))
+        return self._poll(generation_id).generation
 
     def cancel(self, generation_id: str) -> Generation:
-        return self._reliably(
-            lambda: _parsed(Generation, self._send("DELETE", f"/v1/generations/{generation_id}"))
-        )
+        return self._reliably("DELETE", f"/v1/generations/{generation_id}").generation
 
     def generate(
         self,
@@ -120,15 +140,15 @@ class GatewayClient:
     ) -> Generation:
         """Submits and polls until the job is final, which may mean failed.
 
-        Raises DeadlineExceeded or Cancelled after cancelling the job, so that nothing bills that nobody waits for.
+        Raises GivenUp or Cancelled after cancelling the job, so that nothing bills that nobody waits for.
         """
         started = self._clock.now()
-        generation = self.submit(request, idempotency_key=idempotency_key or uuid4().hex)
+        first = self._submit(request, idempotency_key or uuid4().hex)
         try:
-            return self._follow(generation, started + deadline_seconds, cancelled, on_progress)
+            return self._follow(first, started + deadline_seconds, cancelled, on_progress)
         except BaseException:
             with contextlib.suppress(SwitchbackError):  # the reason for giving up is the error to show
-                self.cancel(generation.id)
+                self.cancel(first.generation.id)
             raise
 
     def download(self, url: str) -> DownloadedAsset:
@@ -145,40 +165,48 @@ class GatewayClient:
         return DownloadedAsset(response.content, content_type, response.headers)
 
     def _follow(
-        self,
-        generation: Generation,
-        deadline: float,
-        cancelled: threading.Event | None,
-        on_progress: OnProgress | None,
+        self, step: _Step, deadline: float, cancelled: threading.Event | None, on_progress: OnProgress | None
     ) -> Generation:
         pause = FIRST_POLL_SECONDS
         while True:
             if on_progress:
-                on_progress(generation)
-            if generation.status.is_final:
-                return generation
+                on_progress(step.generation)
+            if step.generation.status.is_final:
+                return step.generation
             if cancelled is not None and cancelled.is_set():
                 raise Cancelled("stopped while the generation was running; the job was cancelled")
             remaining = deadline - self._clock.now()
             if remaining <= 0:
-                state = "still in the queue" if generation.status is GenerationStatus.QUEUED else "still running"
-                raise DeadlineExceeded(f"{state} when the time to wait was over; the job was cancelled")
+                raise GivenUp(step.state)
             self._clock.sleep(min(pause, remaining))
             pause = min(pause * 1.5, LONGEST_POLL_SECONDS)
-            generation = self.poll(generation.id)
+            step = self._poll(step.generation.id)
 
-    def _reliably(self, call: Callable[[], Parsed]) -> Parsed:
+    def _submit(self, request: GenerationRequest, idempotency_key: str) -> _Step:
+        body = request.model_dump(mode="json", exclude_none=True)
+        return self._reliably("POST", "/v1/generations", json=body, headers={"Idempotency-Key": idempotency_key})
+
+    def _poll(self, generation_id: str) -> _Step:
+        return self._reliably("GET", f"/v1/generations/{generation_id}")
+
+    def _reliably(
+        self, method: str, path: str, *, json: object = None, headers: Mapping[str, str] | None = None
+    ) -> _Step:
         """Repeats what is safe to repeat: lost connections, 429 and 5xx, each a few times."""
-        for attempt in range(1, ATTEMPTS):
+        for attempt in range(1, ATTEMPTS + 1):
             try:
-                return call()
+                response = self._send(method, path, json=json, headers=headers)
+                return _Step(_parsed(Generation, response), _retry_after(response))
             except UnreachableError:
+                if attempt == ATTEMPTS:
+                    raise
                 self._clock.sleep(_pause(attempt))
             except ApiError as error:
-                if error.status != httpx.codes.TOO_MANY_REQUESTS and error.status < 500:
+                passing = error.status == httpx.codes.TOO_MANY_REQUESTS or error.status >= 500
+                if attempt == ATTEMPTS or not passing:
                     raise
                 self._clock.sleep(min(error.retry_after or _pause(attempt), LONGEST_RETRY_SECONDS))
-        return call()
+        raise AssertionError("unreachable: the last attempt returns or raises")
 
     def _send(
         self,

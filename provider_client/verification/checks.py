@@ -8,12 +8,11 @@ from provider_client.errors import (
     ApiError,
     AuthError,
     Cancelled,
-    DeadlineExceeded,
     SwitchbackError,
 )
 from provider_client.failure_signals import Signal
 from provider_client.failures import FailureKind, classify, failure_of
-from provider_client.gateway import Answer
+from provider_client.gateway import Answer, GivenUp, WaitingState
 from provider_client.models import Generation, GenerationError, GenerationStatus, Health
 from provider_client.redaction import redact
 from provider_client.verification.budget import GROSS_FACTOR
@@ -151,9 +150,11 @@ def check_exception(error: SwitchbackError, provider: str) -> Measurement:
         return _not_generated(failure.kind, failure.message, failure.mitigation, outcome=Outcome.ERROR)
     if isinstance(error, ApiError) and error.code in FailureKind.__members__:
         failure = failure_of(FailureKind(error.code), error.message, provider=provider)
-    elif isinstance(error, DeadlineExceeded):
-        state = "queued" if "queue" in error.message else "running"
-        failure = classify(Signal(provider, None, f"deadline:{state}", error.message), provider=provider)
+    elif isinstance(error, GivenUp) and error.state is WaitingState.HELD_BACK:
+        failure = failure_of(FailureKind.RATE_LIMITED, error.message, provider=provider)
+    elif isinstance(error, GivenUp):
+        signal = Signal(provider, None, f"deadline:{error.state.name.lower()}", error.message)
+        failure = classify(signal, provider=provider)
     else:
         failure = classify(error, provider="gateway")
     return _not_generated(failure.kind, failure.message, error.fix or failure.mitigation)

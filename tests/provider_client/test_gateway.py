@@ -19,7 +19,7 @@ from provider_client.errors import (
     RateLimitedError,
     UnreachableError,
 )
-from provider_client.gateway import Answer, GatewayClient
+from provider_client.gateway import Answer, GatewayClient, GivenUp
 from provider_client.models import GenerationRequest, GenerationStatus, Operation
 
 Handler = Callable[[httpx.Request], httpx.Response]
@@ -211,3 +211,9 @@ def test_no_error_holds_the_token() -> None:
         with pytest.raises((ApiError, UnreachableError)) as caught:
             client(Script(answer)).submit(REQUEST, idempotency_key="key")
         assert TOKEN not in str(caught.value) + repr(caught.value)
+
+
+def test_a_job_that_the_providers_rate_limit_holds_back_says_so() -> None:
+    held_back = httpx.Response(200, json=generation("queued"), headers={"Retry-After": "5"})
+    with pytest.raises(GivenUp, match="held back by the provider's rate limit"):
+        client(Script(held_back)).generate(REQUEST, deadline_seconds=30)
