@@ -108,7 +108,8 @@ class TrafficSplitController:
             api = _look_up(session, inputs)
             active = api.active_deployment(inputs["workerName"])
             now = describe(split_of(api, inputs["workerName"], active)) if active else "no traffic yet"
-            session.log.info(f"traffic: {now} → {wished}")
+            stays = active is not None and serves(active, split_from(inputs))
+            session.log.info(f"traffic stays: {now}" if stays else f"traffic: {now} → {wished}")
             guard_rollback(active, split_from(inputs), _provider_of(api, inputs), _acknowledged(inputs))
         except TrafficRefused as refusal:
             session.log.warning(f"pulumi up will refuse: {refusal}")
@@ -135,7 +136,8 @@ class TrafficSplitController:
                 progress=session.log.status,
             )
 
-        proven = bool(active and active.id == state.get("deploymentId") and state.get("liveVerdict"))
+        recorded = active is not None and active.id == state.get("deploymentId") and state.get("liveVerdict")
+        proven = recorded and serves(active, desired)
         result = move_traffic(
             api=api,
             worker=worker,

@@ -156,6 +156,19 @@ def test_a_failed_live_verification_puts_the_previous_split_back(
     assert ".switchback/reports/" in str(caught.value)
 
 
+def test_every_move_is_verified_live_whatever_was_proven_before(
+    split: TrafficSplitController, edge_session: Session, edge: EdgeStub
+) -> None:
+    edge.deploy({SCENARIO: 100})
+    state = {**TO_SCENARIO, "deploymentId": "deployment-1", "liveVerdict": "INCONCLUSIVE"}
+    moved = split.update(edge_session, "id", state, {**TO_RUNPOD, "livePlan": HEALTH_ONLY}, preview=False)
+    assert moved["liveVerdict"] == "SUCCESSFUL"
+    reports = edge_session.config.project_dir / ".switchback" / "reports"
+    assert len(list(reports.iterdir())) == 1
+    split.update(edge_session, "id", moved, {**TO_RUNPOD, "livePlan": HEALTH_ONLY}, preview=False)
+    assert len(list(reports.iterdir())) == 1, "what is proven is not verified again"
+
+
 def test_a_live_verification_pins_the_version_of_a_canary(
     split: TrafficSplitController, edge_session: Session, edge: EdgeStub
 ) -> None:
