@@ -12,7 +12,7 @@ from typing import Any
 
 from infra.resource_provider.controller import Checked, Created, Diff, Failure, Live, Properties, Session
 from infra.resource_provider.proof import cloudflare
-from provider_client.errors import ConfigError
+from provider_client.errors import Cancelled, ConfigError
 
 IDENTITY = ("accountId", "bucketName")
 DELETES_IN_FLIGHT = 8  # of the 200 requests a second that Cloudflare takes from one address
@@ -61,6 +61,8 @@ class BucketContentsController:
                 deleted += len(keys)
                 session.log.status(f"{deleted} objects deleted")
                 keys = api.object_keys(bucket)
+        if keys:  # said to be deleted, the bucket would be next, and is not empty
+            raise Cancelled(f"stopped with {deleted} objects of bucket {bucket} deleted and others left")
 
 
 def _identifier(inputs: dict[str, Any]) -> str:

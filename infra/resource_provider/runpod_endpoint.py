@@ -16,7 +16,7 @@ from infra.resource_provider.controller import (
     Session,
 )
 from infra.resource_provider.property_values import is_known
-from infra.resource_provider.runpod_account import RunPodAccount
+from infra.resource_provider.runpod_account import Outage, RunPodAccount
 from infra.resource_provider.runpod_rollout import wait_for_rollout
 from provider_client import runpod_settings as rules
 from provider_client.errors import ApiError, ConfigError, NotFoundError, SwitchbackError, UnreachableError
@@ -36,6 +36,7 @@ class RunPodEndpointController:
     def __init__(self) -> None:
         # URNs that are in the state: a create for one of them replaces it, so it must not adopt what it replaces.
         self._in_state: set[str] = set()
+        self._outage = Outage()
 
     def check(self, session: Session, old_inputs: Properties, inputs: Properties) -> Checked:
         if old_inputs:
@@ -45,7 +46,7 @@ class RunPodEndpointController:
         complete = rules.with_defaults(inputs)
         if complete == old_inputs:
             return Checked(complete)
-        account = RunPodAccount(session)
+        account = RunPodAccount(session, self._outage)
         # GPU types that were accepted before stay accepted, even while RunPod cannot be asked.
         new_types = complete.get("gpuTypes") != old_inputs.get("gpuTypes")
         failures = _failures(complete, account.catalog if new_types else None)
@@ -58,9 +59,9 @@ class RunPodEndpointController:
             # Giving up ownership of the very same endpoint must not delete it.
             keeps = inputs.get(EXISTING) == resource_id
             return Diff(changed=(EXISTING,)) if keeps else Diff(replaces=(EXISTING,))
-        account = RunPodAccount(session)
+        account = RunPodAccount(session, self._outage)
         try:
-            endpoint = account.look_up.endpoint(resource_id)
+            endpoint = account.look_up(lambda api: api.endpoint(resource_id))
         except NotFoundError:
             session.log.warning(f"RunPod endpoint {resource_id} does not exist any more: it will be made anew")
             return Diff(replaces=(EXISTING if EXISTING in inputs else "name",))
@@ -76,11 +77,11 @@ class RunPodEndpointController:
         for name, words in drift.items():
             session.log.warning(words + ("; pulumi up sets it as the stack says" if name in drifted else ""))
         if rules.rolls_workers(drift):
-            account.ask(lambda: session.log.warning(_newest_release(account.look_up.releases(resource_id))))
+            account.ask(lambda api: session.log.warning(_newest_release(api.releases(resource_id))))
         return Diff(changed=tuple(dict.fromkeys((*wished, *drifted))))
 
     def create(self, session: Session, inputs: Properties, *, preview: bool) -> Created:
-        account = RunPodAccount(session)
+        account = RunPodAccount(session, self._outage)
         if preview:
             if EXISTING not in inputs and is_known(inputs):
                 account.say_cost(inputs)
@@ -91,7 +92,7 @@ class RunPodEndpointController:
         return Created(str(endpoint["id"]), self._settle(session, account, endpoint, inputs))
 
     def read(self, session: Session, resource_id: str, state: Properties, inputs: Properties) -> Live | None:
-        account = RunPodAccount(session)
+        account = RunPodAccount(session, self._outage)
         try:
             endpoint = account.api.endpoint(resource_id)
         except NotFoundError:
@@ -109,7 +110,7 @@ class RunPodEndpointController:
     def update(
         self, session: Session, resource_id: str, state: Properties, inputs: Properties, *, preview: bool
     ) -> Properties:
-        account = RunPodAccount(session)
+        account = RunPodAccount(session, self._outage)
         if preview:
             return self._preview_update(session, account, resource_id, state, inputs)
         if EXISTING in inputs:

@@ -153,7 +153,7 @@ def _what_stays(session: Session, inputs: Properties) -> list[str]:
         active = api.active_deployment(inputs["workerName"])
         live = api.version(inputs["workerName"], active.main_version_id).provider if active else None
         account = RunPodAccount(session)
-        settings = from_wire(account.look_up.endpoint(endpoint_id), account.catalog)
+        settings = from_wire(account.look_up(lambda api: api.endpoint(endpoint_id)), account.catalog)
         price = account.catalog.price(settings["gpuTypes"], settings["gpuCount"])
     except (SwitchbackError, StopIteration, KeyError):  # this remark must not hide what is told above it
         return ["  RunPod workers may have stayed warm: see its console"]

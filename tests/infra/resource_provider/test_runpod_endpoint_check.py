@@ -80,3 +80,18 @@ def test_check_warns_of_the_worker_quota(
     runpod.add(name="another", workers={"max": 3})
     controller.check(session, {}, WISH)
     assert any("6 workers" in line and "quota is 5" in line for line in log.warnings)
+
+
+def test_one_operation_waits_for_an_outage_once(
+    controller: RunPodEndpointController, session: Session, runpod: RunPodStub, log: Any
+) -> None:
+    """Check, diff and preview together take no longer than one look-up, and tell the outage once each."""
+    wish = {**WISH, "workersMin": 1}
+    runpod.intercept = lambda _request: httpx.Response(503)
+    controller.check(session, WISH, wish)
+    waited = session.wall.now()
+    controller.diff(session, "ep1", WISH, wish)
+    controller.update(session, "ep1", WISH, wish, preview=True)
+    assert session.wall.now() == waited <= 5
+    assert len([line for line in log.warnings if "not looked up" in line]) == 1
+    assert len([line for line in log.warnings if "drift" in line]) == 1
