@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.verification_simulation import simulate
 from provider_client.models import Operation
 from provider_client.verification.judging import (
     Sample,
@@ -173,3 +174,13 @@ def test_more_failures_never_look_better(failures: int, more: int) -> None:
     size = failures + more + 5
     bounds = [rate_bound(count, size) for count in range(size + 1)]
     assert all(one <= other for one, other in pairwise(bounds))
+
+
+def test_the_published_error_rates_hold() -> None:
+    cells = {(cell.planned, cell.rate): cell.shares for cell in simulate(runs=300)}
+    for planned in (4, 12, 30):
+        assert cells[planned, 0.0][Outcome.SUCCESSFUL] == 1.0
+        assert cells[planned, 0.01][Outcome.FAILED] <= 0.01
+        assert cells[planned, 0.10][Outcome.FAILED] <= 0.10
+    assert cells[12, 0.5][Outcome.SUCCESSFUL] == 0.0
+    assert cells[12, 0.5][Outcome.FAILED] >= 0.85
