@@ -99,7 +99,7 @@ def runpod_cost(endpoint: Endpoint, price: Price | None, usage: Usage) -> Provid
     """RunPod bills seconds of workers. At least one image a burst, and one worker a burst, are assumed."""
     if price is None:
         why = f"RunPod's catalog has no price for {', '.join(endpoint.gpu_types) or 'this endpoint'}"
-        return ProviderCost(provider="runpod", source="nobody", unknown=(why,))
+        return ProviderCost(provider="runpod", source="", unknown=(why,))
     rate, idle_seconds = price.per_second_usd, endpoint.idle_timeout_seconds
     idle = None if idle_seconds is None else rate * idle_seconds
     bursts = usage.bursts_per_day
@@ -167,7 +167,7 @@ def scenario_cost(usd_per_image: float | None, usage: Usage) -> ProviderCost:
 
 
 def unknown_cost(provider: str, why: str) -> ProviderCost:
-    return ProviderCost(provider=provider, source="nobody", unknown=(why,))
+    return ProviderCost(provider=provider, source="", unknown=(why,))
 
 
 @dataclass(frozen=True)
@@ -248,7 +248,10 @@ def preview_sentence(endpoint: Endpoint, price: Price | None, *, needed: bool) -
 
 def dollars(usd: float) -> str:
     """$45.79; below a dollar with the digits that matter, $0.0159."""
-    return f"${usd:,.2f}" if usd >= 1 or usd == 0 else f"${usd:.4f}"
+    if usd >= 1:
+        return f"${usd:,.2f}"
+    cents, rest = f"{usd:.4f}"[:-2], f"{usd:.4f}"[-2:].rstrip("0")
+    return f"${cents}{rest}"
 
 
 def money(usd: Range) -> str:

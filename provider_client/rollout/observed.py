@@ -63,3 +63,32 @@ def _is_later(at: str, than: str) -> bool:
         return datetime.fromisoformat(at) >= datetime.fromisoformat(than)
     except (ValueError, TypeError):  # TypeError: one of them without a zone
         return False
+
+
+@dataclass(frozen=True)
+class MeasuredSeconds:
+    """GPU seconds of warm text-to-image assets, as the provider reported them in one verification."""
+
+    shortest: float
+    longest: float
+    source: str
+
+
+def measured_run_seconds(project_dir: Path, provider: str) -> MeasuredSeconds | None:
+    """From the newest report that has such assets; None where there is none."""
+    for report in sorted(project_dir.glob(".switchback/reports/*/report.json"), reverse=True):
+        seconds = _run_seconds(report, provider)
+        if seconds:
+            return MeasuredSeconds(min(seconds), max(seconds), str(report.parent.relative_to(project_dir)))
+    return None
+
+
+def _run_seconds(report: Path, provider: str) -> list[float]:
+    try:
+        return [
+            round(float(asset["timings"]["run_ms"]) / 1000, 1)
+            for asset in json.loads(report.read_text(encoding="utf-8"))["assets"]
+            if asset["provider"] == provider and asset["operation"] == "txt2img" and asset["timings"]["run_ms"]
+        ]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []

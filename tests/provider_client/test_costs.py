@@ -197,4 +197,5 @@ def test_the_preview_says_standing_idle_and_cold_cost_with_their_source() -> Non
 def test_money_shows_the_digits_that_matter() -> None:
     """Cents from a dollar up, a hundredth of a cent below."""
     assert money(Range(0.0159, 0.0636)) == "$0.0159 to $0.0636"
+    assert money(Range(0, 0.05)) == "$0.00 to $0.05"
     assert money(Range(1374, 1374)) == "$1,374.00"
