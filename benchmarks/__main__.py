@@ -9,7 +9,7 @@ import sys
 
 from benchmarks.figures import Figure
 
-BENCHMARKS = ("switch", "command_line")
+BENCHMARKS = ("switch", "command_line", "worker")
 
 
 def main() -> int:

@@ -19,13 +19,16 @@ export async function requireToken(context) {
 export async function hasToken({ request, settings }) {
   const sent = tokenOf(request);
   if (sent === "") return false;
-  const digest = await sha256(sent);
-  let accepted = false;
-  for (const token of settings.tokens) {
-    // No early exit: the time must not say which of the tokens matched.
-    accepted = crypto.subtle.timingSafeEqual(digest, await sha256(token)) || accepted;
-  }
-  return accepted;
+  const [digest, ...accepted] = await Promise.all([sha256(sent), ...digestsOf(settings)]);
+  // No early exit: the time must not say which of the tokens matched.
+  return accepted.map((known) => crypto.subtle.timingSafeEqual(digest, known)).includes(true);
+}
+
+const tokenDigests = new WeakMap();
+
+function digestsOf(settings) {
+  if (!tokenDigests.has(settings)) tokenDigests.set(settings, settings.tokens.map(sha256));
+  return tokenDigests.get(settings);
 }
 
 export function tokenOf(request) {

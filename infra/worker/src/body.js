@@ -30,7 +30,8 @@ export async function readBytes(message, limit, excess) {
   const stated = Number(message.headers.get("Content-Length") ?? 0);
   if (stated > limit) throw excess(limit);
   if (!message.body) return new Uint8Array(0);
-  const buffer = new GrowingBuffer(stated || 65_536);
+  if (stated > 0) return new Uint8Array(await message.arrayBuffer()); // HTTP keeps it to what it stated
+  const buffer = new GrowingBuffer(65_536);
   for await (const chunk of message.body.values({ preventCancel: true })) {
     if (buffer.length + chunk.byteLength > limit) throw excess(limit);
     buffer.append(chunk);

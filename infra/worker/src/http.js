@@ -4,9 +4,12 @@ import { readBytes } from "./body.js";
 import { ProviderFailure } from "./failures.js";
 import { signalOfAnswer } from "./failure_signals.js";
 
-const TIMEOUT_MS = 30_000;
+const TIMEOUT_MS = 30_000; // from the request to the last byte of its answer
 const LARGEST_ANSWER = 64 * 1024 * 1024;
 const MAYBE_TAKEN = new Set([504, 520, 524]); // a proxy gave up waiting for an answer
+const REDIRECTS = new Set([302, 303, 307]);
+
+/** @typedef {{status: number, headers: Headers, bytes: Uint8Array}} Answer */
 
 export class Session {
   /** @param {Record<string, string>} headers with the credentials; never sent to another host */
@@ -25,106 +28,103 @@ export class Session {
   }
 
   /** A POST that costs money: a failure says whether it may have been taken. */
-  async submit(path, body) {
+  submit(path, body) {
     return this.json(path, { ...jsonPost(body), paid: true });
   }
 
-  async json(path, options) {
-    const { text, response } = await this.text(path, options);
-    try {
-      return JSON.parse(text);
-    } catch {
-      const truncated = /json/.test(contentType(response));
-      const signal = truncated
-        ? this.signal("transport:truncated", "the answer ended too early")
-        : signalOfAnswer(text, contentType(response), this.provider, response.status);
-      throw new ProviderFailure(signal, { ambiguous: truncated && options.paid === true });
-    }
+  /** A POST whose answer has no body. */
+  async tell(path, body) {
+    await this.own(path, jsonPost(body));
   }
 
-  /** The text of a successful answer. */
-  async text(path, options) {
-    const response = await this.fetch(this.baseUrl + path, this.headers, options);
-    return { response, text: new TextDecoder().decode(await this.bytes(response, options.paid)) };
+  /** The JSON object that a successful answer is. */
+  async json(path, options) {
+    const answer = await this.own(path, options);
+    const text = new TextDecoder().decode(answer.bytes);
+    const found = parsed(text);
+    if (typeof found === "object" && found !== null) return found;
+    const isCut = found === undefined && /json/.test(contentType(answer));
+    const signal = isCut
+      ? this.signal("transport:truncated", "the answer ended too early")
+      : signalOfAnswer(text, contentType(answer), this.provider, answer.status);
+    throw new ProviderFailure(signal, { ambiguous: isCut && options.paid === true });
   }
 
   /** The picture behind a path of this API, or behind an address that the provider gave (without credentials). */
   async download(address) {
-    const own = address.startsWith("/");
-    const url = own ? this.baseUrl + address : this.trusted(address);
-    const response = await this.redirected(await this.fetch(url, own ? this.headers : {}, { mayRedirect: own }));
-    const signal = this.signal("result:missing", "the picture is larger than the gateway takes");
-    return this.bytes(response, false, signal);
-  }
-
-  /** A storage behind the API has an address with a right of its own: the credentials stay behind. */
-  async redirected(response) {
-    if (response.ok) return response;
-    await response.body?.cancel();
-    return this.fetch(this.trusted(response.headers.get("Location") ?? ""), {}, {});
+    if (!address.startsWith("/")) return (await this.elsewhere(address)).bytes;
+    const answer = await this.own(address, { mayRedirect: true });
+    // A storage behind the API has an address with a right of its own.
+    return REDIRECTS.has(answer.status) ? (await this.elsewhere(answer.headers.get("Location"))).bytes : answer.bytes;
   }
 
   signal(code, text = "", status = null) {
     return { provider: this.provider, status, code, text };
   }
 
-  async fetch(url, headers, { method, body, type, paid = false, mayRedirect = false }) {
-    const response = await this.reach(url, {
-      method: method ?? (body === undefined ? "GET" : "POST"),
-      headers: { Accept: "*/*", ...headers, ...(type ? { "Content-Type": type } : {}) },
-      body,
-      redirect: "manual",
-      signal: AbortSignal.timeout(TIMEOUT_MS),
-    }, paid);
-    if (response.ok || (mayRedirect && [302, 303, 307].includes(response.status))) return response;
-    const text = new TextDecoder().decode(await this.bytes(response, paid));
-    throw new ProviderFailure(signalOfAnswer(text, contentType(response), this.provider, response.status), {
-      retryAfter: retryAfter(response),
-      ambiguous: paid && MAYBE_TAKEN.has(response.status),
-    });
-  }
-
-  async reach(url, init, paid) {
-    try {
-      return await fetch(url, init);
-    } catch (error) {
-      throw this.transportFailure(error, "transport:unreachable", "it does not answer", paid);
-    }
-  }
-
-  async bytes(response, paid, tooLarge) {
-    const excess = () => new ProviderFailure(tooLarge ?? this.signal("transport:truncated", "the answer is too large"));
-    try {
-      return await readBytes(response, LARGEST_ANSWER, excess);
-    } catch (error) {
-      if (error instanceof ProviderFailure) throw error;
-      throw this.transportFailure(error, "transport:truncated", "the answer ended too early", paid);
-    }
-  }
-
-  transportFailure(error, code, text, ambiguous) {
-    const timedOut = error?.name === "TimeoutError";
-    const signal = timedOut ? this.signal("transport:timeout", "no answer in time") : this.signal(code, text);
-    return new ProviderFailure(signal, { ambiguous });
+  own(path, options) {
+    return this.checked(this.baseUrl + path, this.headers, options);
   }
 
   /** Only https, or the host that we talk to anyway (an emulator): a provider's answer must not lead elsewhere. */
-  trusted(address) {
-    const url = URL.canParse(address) ? new URL(address) : null;
-    if (url?.protocol === "https:" || url?.host === new URL(this.baseUrl).host) return url.href;
+  elsewhere(address) {
+    const url = URL.canParse(address ?? "") ? new URL(address) : null;
+    if (url?.protocol === "https:" || url?.host === new URL(this.baseUrl).host) return this.checked(url.href, {}, {});
     throw new ProviderFailure(this.signal("result:missing", "the picture's address is not one to be fetched"));
   }
+
+  /** @returns {Promise<Answer>} a successful one */
+  async checked(url, headers, { method = "GET", body, type, paid = false, mayRedirect = false }) {
+    const sent = { Accept: "*/*", ...headers, ...(type ? { "Content-Type": type } : {}) };
+    const answer = await this.exchange(url, { method, headers: sent, body, redirect: "manual" }, paid);
+    if (answer.status < 300 || (mayRedirect && REDIRECTS.has(answer.status))) return answer;
+    const text = new TextDecoder().decode(answer.bytes);
+    throw new ProviderFailure(signalOfAnswer(text, contentType(answer), this.provider, answer.status), {
+      retryAfter: retryAfter(answer),
+      ambiguous: paid && MAYBE_TAKEN.has(answer.status),
+    });
+  }
+
+  async exchange(url, init, paid) {
+    const timeout = new AbortController();
+    const timer = setTimeout(() => timeout.abort(), TIMEOUT_MS);
+    let failure = this.signal("transport:unreachable", "it does not answer");
+    try {
+      const response = await fetch(url, { ...init, signal: timeout.signal });
+      failure = this.signal("transport:truncated", "the answer ended too early");
+      const { status, headers } = response;
+      return { status, headers, bytes: await readBytes(response, LARGEST_ANSWER, tooLarge) };
+    } catch {
+      const isLate = timeout.signal.aborted;
+      const signal = isLate ? this.signal("transport:timeout", "no answer in time") : failure;
+      throw new ProviderFailure(signal, { ambiguous: paid });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+function tooLarge(limit) {
+  return new Error(`more than ${limit} bytes`);
 }
 
 function jsonPost(body) {
   return { method: "POST", body: JSON.stringify(body), type: "application/json" };
 }
 
-function contentType(response) {
-  return response.headers.get("Content-Type") ?? "";
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
-function retryAfter(response) {
-  const seconds = Number(response.headers.get("Retry-After"));
+function contentType({ headers }) {
+  return headers.get("Content-Type") ?? "";
+}
+
+function retryAfter({ headers }) {
+  const seconds = Number(headers.get("Retry-After"));
   return Number.isFinite(seconds) && seconds > 0 ? seconds : undefined;
 }

@@ -2,7 +2,7 @@
 
 import { ProviderFailure } from "./failures.js";
 import { sniff, isPng } from "./images.js";
-import { logGeneration } from "./log.js";
+import { logError, logGeneration } from "./log.js";
 import { scaled } from "./png_scale.js";
 import { Problem, upstreamProblem } from "./problems.js";
 import { connect } from "./providers/index.js";
@@ -56,9 +56,10 @@ export async function arrived(context, handle) {
 export async function currentStep(context, handle) {
   const held = await readRecord(context.bucket, handle.generation);
   if (!held && !handle.job) throw new Problem(410, "BAD_REQUEST", "this generation is no longer known");
+  // A job is known before its submit is on record: from an id given out when the bucket refused, or from a webhook.
+  const isAhead = !held || (handle.job && held.record.state === "submitting" && held.record.stage === handle.stage);
   const fromId = { state: "submitted", job: handle.job, stage: handle.stage, since: handle.issued * 1000 };
-  // An id with a job is given out when only the record of its submit could not be written.
-  const record = !held || (held.record.state === "submitting" && handle.job && held.record.stage === 0) ? fromId : held.record;
+  const record = isAhead ? { ...held?.record, ambiguous: undefined, ...fromId } : held.record;
   return { context, handle, held, record };
 }
 
@@ -83,13 +84,18 @@ async function submitHeld(step, request) {
   return recorded(step, await attempt(step, request), request);
 }
 
-/** Writes the next state, or returns the one that somebody else wrote first. */
-export async function settle({ context, handle, held, record }, change) {
+/** Writes the next state, or returns the one that somebody else wrote first. An end outlasts other news of the job. */
+export async function settle(step, change) {
+  const { context, handle, held, record } = step;
   const next = { ...record, ...change };
   const written = await writeRecord(context.bucket, handle.generation, held, next);
-  if (!written) return (await currentStep(context, handle)).record;
+  if (!written) {
+    const now = await currentStep(context, handle);
+    const isSameJob = now.record.stage === record.stage && now.record.job === record.job;
+    return isFinal(next) && isSameJob && !isFinal(now.record) ? settle({ ...step, held: now.held }, change) : now.record;
+  }
   if (isFinal(next)) logGeneration(context, handle, { ...next, status: next.state });
-  const waited = record.queuedSince !== undefined || record.ambiguous;
+  const waited = record.queuedSince !== undefined || record.ambiguous || held?.record.ambiguous;
   if (waited && (isFinal(next) || next.state === "submitted")) await dropRequest(context.bucket, handle.generation);
   return next;
 }
@@ -98,8 +104,11 @@ async function asking(step, question) {
   try {
     return await question();
   } catch (error) {
-    if (!(error instanceof ProviderFailure)) throw error;
-    throw upstreamProblem(failureOf(error, step), error.retryAfter);
+    if (error instanceof ProviderFailure) throw upstreamProblem(failureOf(error, step), error.retryAfter);
+    if (!(error instanceof TypeError)) throw error;
+    logError(step.context, error);
+    const signal = { provider: step.handle.provider, status: null, code: "answer:not_json", text: "an answer of unknown form" };
+    throw upstreamProblem(failureOf({ signal }, step));
   }
 }
 

@@ -2,6 +2,7 @@
 
 import { ProviderFailure, classify } from "./failures.js";
 import { webhookUrl } from "./handles.js";
+import { logError } from "./log.js";
 import { Problem } from "./problems.js";
 import { QUEUE_DEADLINE_MS } from "./records.js";
 
@@ -25,12 +26,19 @@ export async function attempt(step, request) {
   try {
     return { state: "submitted", job: await provider.client.submit(work), ambiguous: undefined };
   } catch (error) {
+    if (error instanceof TypeError) return unreadable(step.context, error);
     if (!(error instanceof ProviderFailure)) throw error;
     if (error.ambiguous) return { state: "submitting", ambiguous: true };
     const failure = failureOf(error, step);
     if (failure.kind === "RATE_LIMITED") return queued(record, error.retryAfter);
     return { state: "failed", error: failure };
   }
+}
+
+/** The provider answered in a form that the adapter does not know: the job may exist. */
+function unreadable(context, error) {
+  logError(context, error);
+  return { state: "submitting", ambiguous: true };
 }
 
 export function failureOf({ signal }, { context, provider }) {

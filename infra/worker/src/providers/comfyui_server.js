@@ -72,11 +72,9 @@ async function cloudStatus(session, path) {
 
 /** Interrupts only what runs: a server that ignores the id would end somebody else's run. */
 async function cancel(session, look, job) {
-  const post = (path, body) =>
-    session.text(path, { method: "POST", body: JSON.stringify(body), type: "application/json" });
   const { place } = await look(session, encodeURIComponent(job), job);
-  if (place === "queued") await post("/queue", { delete: [job] });
+  if (place === "queued") await session.tell("/queue", { delete: [job] });
   if (place !== "queued" && place !== "running") return;
   const now = await look(session, encodeURIComponent(job), job);
-  if (now.place === "running") await post("/interrupt", { prompt_id: job });
+  if (now.place === "running") await session.tell("/interrupt", { prompt_id: job });
 }

@@ -101,7 +101,7 @@ async function find(session) {
 
 async function cancel(session, job) {
   try {
-    await session.post(`/cancel/${encodeURIComponent(job)}`, {});
+    await session.tell(`/cancel/${encodeURIComponent(job)}`, {});
   } catch (error) {
     if (!(error instanceof ProviderFailure) || ![400, 404, 409].includes(error.signal.status)) throw error;
   }

@@ -140,7 +140,7 @@ function isOf(input, { input: asset, request }) {
 
 async function cancel(session, job) {
   try {
-    await session.post(`/jobs/${encodeURIComponent(job)}/action`, { action: "cancel" });
+    await session.tell(`/jobs/${encodeURIComponent(job)}/action`, { action: "cancel" });
   } catch (error) {
     if (!(error instanceof ProviderFailure) || ![400, 404, 409].includes(error.signal.status)) throw error;
   }
