@@ -6,6 +6,7 @@ that both languages always go by the same data.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
@@ -67,3 +68,19 @@ def _exported(document: object) -> str:
 
 def _module(name: str, text: str) -> WorkerModule:
     return WorkerModule(name, CONTENT_TYPE, text.encode())
+
+
+def upload_form(modules: Iterable[WorkerModule]) -> list[dict[str, str]]:
+    """The modules as Cloudflare's API takes them."""
+    return [
+        {
+            "name": module.name,
+            "content_type": module.content_type,
+            "content_base64": base64.b64encode(module.content).decode("ascii"),
+        }
+        for module in modules
+    ]
+
+
+if __name__ == "__main__":  # for provider_client, which may not import infra: `switchback verify --local`
+    print(json.dumps(upload_form(worker_modules())))  # noqa: T201

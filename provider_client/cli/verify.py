@@ -6,6 +6,7 @@ import argparse
 import json
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,6 +34,7 @@ from provider_client.verification import (
     write_reports,
 )
 from provider_client.verification.events import Event
+from provider_client.verification.local_gateway import local_gateway
 from provider_client.verification.parity import with_parity
 from provider_client.verification.reports.markdown import markdown
 from provider_client.verification.reports.terminal import print_report, shown
@@ -49,6 +51,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_target_arguments(parser)
     which = parser.add_argument_group("what is verified (default: what is live)")
     which.add_argument("--version", metavar="ID", help="this version, on its own preview address")
+    which.add_argument(
+        "--local",
+        action="store_true",
+        help="the same Worker on this machine, with the keys of the environment and .env",
+    )
     which.add_argument("--provider", help="the provider that must answer (default: who is live)")
     how = parser.add_argument_group("how")
     how.add_argument(
@@ -70,25 +77,54 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, context: Context) -> ExitCode:
+    with ExitStack() as closing:
+        target, live = _targets(arguments, context, closing)
+        plan = _plan(arguments, context, target.provider, "candidate" if arguments.version else "live")
+        if arguments.dry_run:
+            print(json.dumps(plan.model_dump(mode="json"), indent=2) if context.json else plan.describe())
+            return ExitCode.OK
+        report = _compared(context, target, live, plan)
+    files = write_reports(report, arguments.report or _report_directory(context, report))
+    _say(context, report, files)
+    return _exit_code(report)
+
+
+def _targets(arguments: argparse.Namespace, context: Context, closing: ExitStack) -> tuple[Target, Target | None]:
+    """What is verified, and what stands beside it."""
+    if arguments.local:
+        return closing.enter_context(_local(arguments, context)), None
     settings = context.settings()
-    target = _target(arguments, context, settings)
-    plan = _plan(arguments, context, target.provider, "candidate" if arguments.version else "live")
+    token = "" if arguments.dry_run else settings.gateway_token
+    target = replace(_target(arguments, context, settings), token=token)
+    beside = arguments.beside_live and not arguments.dry_run
+    return target, replace(_live(arguments, context, settings), token=token) if beside else None
+
+
+def _local(arguments: argparse.Namespace, context: Context) -> AbstractContextManager[Target]:
+    provider = arguments.provider or context.environment.get("IMAGE_GENERATION_PROVIDER")
+    if not provider:
+        raise ConfigError(
+            "no provider is named; looked at --provider, IMAGE_GENERATION_PROVIDER in the environment and in .env",
+            fix="add --provider runpod (or scenario, comfyui)",
+        )
     if arguments.dry_run:
-        print(json.dumps(plan.model_dump(mode="json"), indent=2) if context.json else plan.describe())
-        return ExitCode.OK
-    target = replace(target, token=settings.gateway_token)
+        return nullcontext(Target(base_url="http://localhost", provider=provider, version_id=None))
+    context.progress(f"starting the Worker on this machine, for {provider} ...")
+    return local_gateway(
+        provider, environment=context.environment, project_dir=context.project_dir, http=context.http
+    )
+
+
+def _compared(context: Context, target: Target, live: Target | None, plan: VerificationPlan) -> Report:
     quiet = context.quiet or context.json
     progress = Console(stderr=True, quiet=quiet, no_color=not context.color, highlight=False, soft_wrap=True)
     seed = secrets.randbelow(2**31)
     with shown(progress) as show:
         report = _verify(context, target, plan, show, seed)
-    if arguments.beside_live and not report.cancelled:
-        live = replace(_live(arguments, context, settings), token=settings.gateway_token)
-        with shown(progress) as show:
-            report = with_parity(report, _verify(context, live, _same_assets(plan, live.provider), show, seed))
-    files = write_reports(report, arguments.report or _report_directory(context, report))
-    _say(context, report, files)
-    return _exit_code(report)
+    if live is None or report.cancelled:
+        return report
+    with shown(progress) as show:
+        return with_parity(report, _verify(context, live, _same_assets(plan, live.provider), show, seed))
 
 
 def _verify(
