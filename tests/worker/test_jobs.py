@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import json
 import re
+import time
 from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
 
 import pytest
 from worker_harness import Cloud, Gateway
@@ -139,3 +142,47 @@ def test_two_clients_polling_a_chain_advance_it_once(cloud: Cloud, gateways: dic
     assert {end["status"] for end in ends} == {"succeeded"}
     assert len({end["assets"][0]["key"] for end in ends}) == 1
     assert submits(cloud, "scenario", before) == 2
+
+
+def signed(**claims: object) -> str:
+    """An id as the gateway gives it out, with claims of our choice."""
+    payload = unpadded(json.dumps(claims, separators=(",", ":")).encode())
+    digest = hmac.digest(b"dummy-signing-key", f"generation.{payload}".encode(), "sha256")
+    return f"{payload}.{unpadded(digest)}"
+
+
+def unpadded(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).decode().rstrip("=")
+
+
+def aged(generation_id: str, seconds: int, lifetime: int = 24 * 3600) -> str:
+    """The same job, as if it had been submitted so long ago."""
+    payload = generation_id.split(".")[0]
+    claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    issued = claims["t"] - seconds
+    return signed(**{**claims, "t": issued, "e": issued + lifetime})
+
+
+def test_an_expired_id_is_gone(gateways: dict[str, Gateway]) -> None:
+    generation = gateways["comfyui"].generate(**TXT2IMG)
+    assert gateways["comfyui"].poll(aged(generation["id"], 25 * 3600)).status_code == 410
+
+
+def test_a_job_past_the_deadline_is_given_up_and_stopped(cloud: Cloud, gateway: Gateway) -> None:
+    """After half an hour the gateway cancels at the provider, so that nothing bills on."""
+    service = {"runpod": "runpod_jobs"}.get(gateway.provider, gateway.provider)
+    cloud.fault(service, "slow", seconds=SLOW_SECONDS, times=1)
+    generation = gateway.post(TXT2IMG).json()
+    before = cloud.last_request()
+    given_up = gateway.poll(aged(generation["id"], 31 * 60)).json()
+    assert given_up["status"] == "failed"
+    assert given_up["error"]["kind"] in {"TIMEOUT", "COLD_START"}
+    posted = [request["path"] for request in cloud.requests(service, before) if request["method"] == "POST"]
+    assert any(re.search("cancel|action|queue|interrupt", path) for path in posted)
+    assert gateway.poll(generation["id"]).json()["status"] == "failed"
+
+
+def test_a_job_that_was_never_there_is_no_longer_known(gateways: dict[str, Gateway]) -> None:
+    now = int(time.time())
+    unknown = signed(g=str(uuid4()), p="comfyui", o="txt2img", s=0, t=now, e=now + 60)
+    assert gateways["comfyui"].poll(unknown).status_code == 410

@@ -150,3 +150,19 @@ def test_requests_are_not_kept_longer_than_needed(cloud: Cloud, gateways: dict[s
 
 def kept_requests(cloud: Cloud) -> list[str]:
     return [key for key in cloud.stored_keys() if key.startswith("_queue/")]
+
+
+def test_only_a_full_queue_refuses(cloud: Cloud, gateways: dict[str, Gateway]) -> None:
+    """Then with 429 and Retry-After, and the key is free for another try."""
+    gateway, key, before = gateways["comfyui"], uuid4().hex, cloud.last_request()
+    waiting = [f"_queue/{number}.json" for number in range(200)]
+    for name in waiting:
+        cloud.store(name, b"{}")
+    cloud.fault("comfyui", "rate_limited", retry_after=1, times=1, method="POST", path="/prompt$")
+    refused = gateway.post({**TXT2IMG, "prompt": next(prompts)}, idempotency_key=key)
+    for name in waiting:
+        cloud.store(name, None)
+    assert (refused.status_code, refused.json()["kind"]) == (429, "RATE_LIMITED")
+    assert int(refused.headers["Retry-After"]) > 0
+    assert submits(cloud, "comfyui", before) == 0
+    assert gateway.post({**TXT2IMG, "prompt": "another"}, idempotency_key=key).status_code == 202

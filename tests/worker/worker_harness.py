@@ -132,6 +132,12 @@ class Cloud:
         answer = self.http.get(f"{self.environment['R2_S3_ENDPOINT']}/{BUCKET}", headers=S3_HEADERS)
         return re.findall("<Key>(.*?)</Key>", answer.raise_for_status().text)
 
+    def store(self, key: str, content: bytes | None) -> None:
+        """Puts an object into the bucket, or takes it away."""
+        url = f"{self.environment['R2_S3_ENDPOINT']}/{BUCKET}/{key}"
+        method = "DELETE" if content is None else "PUT"
+        self.http.request(method, url, content=content, headers=S3_HEADERS).raise_for_status()
+
     def last_request(self) -> int:
         answer = self.http.get(f"{self.emulator.base_url}/_emulator/requests").raise_for_status()
         return max((request["n"] for request in answer.json()["requests"]), default=0)

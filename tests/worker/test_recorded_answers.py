@@ -1,0 +1,152 @@
+"""What real servers answered, replayed to the Worker: each recording ends as what it is."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from worker_harness import Cloud, Gateway
+
+from provider_client.failures import classify
+
+WIRE = Path(__file__).parents[1] / "fixtures" / "wire"
+COMFYUI = WIRE / "comfyui"
+HANDLER = WIRE / "worker_comfyui" / "handler"
+TXT2IMG = {"operation": "txt2img", "prompt": "A knight", "width": 256, "height": 256}
+ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class Replay(ThreadingHTTPServer):
+    """Answers a request by the longest path prefix for which an answer is set."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answerer)
+        self.answers: dict[str, tuple[int, str, str]] = {}
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+
+    def answer(self, path: str, body: object, status: int = 200) -> None:
+        """JSON, or a text as it stands."""
+        content = body if isinstance(body, str) else json.dumps(body)
+        self.answers[path] = (status, "text/plain" if isinstance(body, str) else "application/json", content)
+
+
+class Answerer(BaseHTTPRequestHandler):
+    server: Replay
+
+    def do_GET(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        found = max((path for path in self.server.answers if self.path.startswith(path)), key=len)
+        status, content_type, content = self.server.answers[found]
+        job = ID.search(self.path)
+        if job:  # recordings have ids of their own
+            content = ID.sub(job.group(), content)
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(content.encode())))
+        self.end_headers()
+        self.wfile.write(content.encode())
+
+    do_POST = do_GET  # noqa: N815
+
+    def log_message(self, *_: object) -> None:
+        """Silent."""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Replay]:
+    with Replay() as replay:
+        thread = threading.Thread(target=replay.serve_forever)
+        thread.start()
+        yield replay
+        replay.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def comfyui(cloud: Cloud, server: Replay) -> Gateway:
+    return cloud.deploy("comfyui", COMFYUI_ENDPOINT=server.url)
+
+
+@pytest.fixture(scope="module")
+def runpod(cloud: Cloud, server: Replay) -> Gateway:
+    return cloud.deploy("runpod", RUNPOD_ENDPOINT_BASE_URL=server.url, RUNPOD_COMFYUI_ENDPOINT_ID="pod")
+
+
+def recordings(*patterns: str) -> list[Path]:
+    return sorted(path for pattern in patterns for path in COMFYUI.glob(pattern))
+
+
+def response(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(path.read_text())["response"]
+    return found
+
+
+@pytest.mark.parametrize("path", recordings("*/validation_errors/*.json"), ids=lambda path: path.stem)
+def test_a_refused_prompt_fails_as_the_client_would_say(comfyui: Gateway, server: Replay, path: Path) -> None:
+    recorded = response(path)
+    body, accepted = recorded["body"], recorded["status"] == 200 and not recorded["body"]["node_errors"]
+    server.answer("/prompt", body, recorded["status"])
+    server.answer("/queue", {"queue_running": [], "queue_pending": []})
+    server.answer("/history", {})
+    generation = comfyui.post(TXT2IMG).json()
+    if accepted:
+        assert generation["status"] == "queued"
+        return
+    assert generation["status"] == "failed"
+    answer = httpx.Response(recorded["status"], **({"text": body} if isinstance(body, str) else {"json": body}))
+    expected = classify(answer, provider="comfyui")
+    assert (generation["error"]["kind"], generation["error"]["retryable"]) == (expected.kind, expected.retryable)
+    assert "<COMFYUI>" not in generation["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    recordings("*/runtime_errors/*/history.json", "*/queue_and_interrupt/08_history_interrupted.json"),
+    ids=lambda path: f"{path.parent.name}-{path.stem}",
+)
+def test_a_failed_run_ends_as_the_client_would_say(comfyui: Gateway, server: Replay, path: Path) -> None:
+    body = response(path)["body"]
+    server.answer("/prompt", {"prompt_id": "00000000-0000-0000-0000-000000000000", "number": 1, "node_errors": {}})
+    server.answer("/history", body)
+    generation = comfyui.finish(comfyui.post(TXT2IMG).json())
+    expected = classify(body, provider="comfyui")
+    assert generation["status"] in {"failed", "canceled"}
+    assert generation["error"]["kind"] == expected.kind
+
+
+@pytest.mark.parametrize("path", sorted(HANDLER.glob("*.json")), ids=lambda path: path.stem)
+def test_what_worker_comfyui_returned_ends_as_the_client_would_say(
+    runpod: Gateway, server: Replay, path: Path
+) -> None:
+    """As runpod's SDK passes it on (rp_job.py): `error` goes to the top, what is left becomes `output`."""
+    returned = json.loads(path.read_text())["handler_return"]
+    error, output = returned.get("error"), {name: value for name, value in returned.items() if name != "error"}
+    job = {"id": "job-1", "status": "FAILED" if error else "COMPLETED", "delayTime": 5, "executionTime": 7}
+    job |= {name: value for name, value in {"error": error, "output": output}.items() if value}
+    server.answer("/pod/run", {"id": "job-1", "status": "IN_QUEUE"})
+    server.answer("/pod/status", job)
+    generation = runpod.finish(runpod.post(TXT2IMG).json())
+    assert generation["status"] == "failed"  # recorded pictures are cut short, so even success ends as no picture
+    expected = "EMPTY_RESULT" if path.stem == "ok" else classify(job, provider="runpod").kind
+    assert generation["error"]["kind"] == expected
+    assert (generation["timings"]["queue_ms"], generation["timings"]["run_ms"]) == (5, 7)
+
+
+@pytest.mark.parametrize(
+    "body", [[], None, "<html>Log in</html>", {"output": 7, "status": "COMPLETED"}, {"status": 7}]
+)
+def test_an_answer_of_no_known_form_is_no_crash(runpod: Gateway, server: Replay, body: object) -> None:
+    server.answer("/pod/run", {"id": "job-1", "status": "IN_QUEUE"})
+    server.answer("/pod/status", body)
+    generation = runpod.post(TXT2IMG).json()
+    answer = runpod.poll(generation["id"])
+    assert answer.status_code in (200, 502, 503)
+    if answer.status_code == 200:
+        assert answer.json()["status"] == "failed"
