@@ -9,7 +9,7 @@ import sys
 
 from benchmarks.figures import Figure
 
-BENCHMARKS = ("switch", "command_line", "worker")
+BENCHMARKS = ("switch", "command_line", "worker", "verifier")
 
 
 def main() -> int:

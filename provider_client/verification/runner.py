@@ -85,6 +85,7 @@ class _Run:
             worker_name=self.target.worker_name if pinned else None,
             version_id=pinned,
             observe=self.answers.append,
+            purpose="verification",
         )
         self.maker = AssetMaker(
             self.client, self.target, self.plan, self.clock, self.wall, _Either(self.cancelled, self.give_up)

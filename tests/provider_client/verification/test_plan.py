@@ -149,7 +149,7 @@ def test_the_ledger_adds_up_per_day_and_survives_a_broken_file(tmp_path: Path) -
         (60.0, 0.0, 12.0, 60.0),  # a clock that stands still
         (20.0, 1.0, 12.0, 12.4),  # 20 times as fast: 0.4 s of real overhead counts once
         (20.0, 1.0, None, 20.0),  # nothing is reported, so nothing is explained
-        (120.0, 6.0, 12.0, 101.0),  # a provider that is slow in what it does not report is seen all the same
+        (240.0, 12.0, 12.0, 183.0),  # a provider that is slow in what it does not report is seen all the same
     ],
 )
 def test_a_fast_clock_does_not_multiply_our_own_overhead(
