@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeVar
+from typing import Literal, TypeVar
 from uuid import uuid4
 
 import httpx
@@ -93,7 +93,10 @@ class _Step:
 
 
 class GatewayClient:
-    """One gateway, optionally one version of it: worker name and version id together pin every call to that version."""
+    """One gateway, optionally one version of it: worker name and version id together pin every call to that version.
+
+    What is made with purpose "verification" is deleted from the bucket after some days.
+    """
 
     def __init__(
         self,
@@ -105,6 +108,7 @@ class GatewayClient:
         worker_name: str | None = None,
         version_id: str | None = None,
         observe: Callable[[Answer], None] | None = None,
+        purpose: Literal["verification"] | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self._http = http
@@ -113,6 +117,8 @@ class GatewayClient:
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         if worker_name and version_id:
             self._headers[OVERRIDE_HEADER] = f'{worker_name}="{version_id}"'
+        if purpose:
+            self._headers["Switchback-Purpose"] = purpose
 
     def health(self, *, deep: bool = False) -> Health:
         """One question, never retried: health is a measurement. `deep` also asks the provider."""

@@ -10,10 +10,12 @@ import pulumi_cloudflare as cloudflare
 from infra.resource_provider.resources import BucketContents
 
 SECONDS_PER_DAY = 86_400
+ASSET_PREFIX = "generations/"
 VERIFICATION_PREFIX = "_verification/"
 VERIFICATION_RETENTION_DAYS = 7
 UNFINISHED_UPLOAD_DAYS = 1
-WORKING_PREFIX = "_jobs/"  # idempotency records and queued requests of the gateway
+WORKING_PREFIX = "_jobs/"  # idempotency records of the gateway
+QUEUE_PREFIX = "_queue/"  # requests that wait for their provider
 WORKING_RETENTION_DAYS = 7
 CORS_MAX_AGE_SECONDS = 3_600
 MIN_TLS = "1.2"  # left out, Cloudflare's answer shows up as drift (recordings/pulumi_cloudflare)
@@ -78,6 +80,7 @@ class AssetBucket(pulumi.ComponentResource):
         rules = [
             _expiry("expire-verification", VERIFICATION_PREFIX, VERIFICATION_RETENTION_DAYS),
             _expiry("expire-working-records", WORKING_PREFIX, WORKING_RETENTION_DAYS),
+            _expiry("expire-queued-requests", QUEUE_PREFIX, WORKING_RETENTION_DAYS),
             cloudflare.R2BucketLifecycleRuleArgs(
                 id="abort-unfinished-uploads",
                 enabled=True,
@@ -90,7 +93,7 @@ class AssetBucket(pulumi.ComponentResource):
             ),
         ]
         if args.retention_days:
-            rules.append(_expiry("expire-assets", "", args.retention_days))
+            rules.append(_expiry("expire-assets", ASSET_PREFIX, args.retention_days))
         cloudflare.R2BucketLifecycle(
             f"{name}-lifecycle", account_id=args.account_id, bucket_name=self.name, rules=rules, opts=child
         )

@@ -120,10 +120,10 @@ class _Run:
         self.measurements.extend(reached.measurements)
         if reached.health is None or not self.plan.assets:
             return
-        refusals = check_spending(self.plan, self.ledger.spent_today() if self.ledger else 0.0)
+        spending = check_spending(self.plan, self.ledger.spent_today() if self.ledger else 0.0)
         missing = check_capabilities(reached.health, self.plan)
-        self.measurements.extend((*refusals, *missing))
-        if refusals:
+        self.measurements.extend((*spending, *missing))
+        if any(measurement.outcome is Outcome.ERROR for measurement in spending):
             return
         lacking = {measurement.limit for measurement in missing}
         self._generate([asset for asset in self.plan.assets if asset.operation not in lacking])

@@ -30,7 +30,7 @@ export async function createGeneration(context) {
   const request = await completed(context, provider, asked);
   const created = key
     ? await createOnce(context, provider, request, key, digest)
-    : await create(context, provider, request, newHandle(crypto.randomUUID(), provider.name, request));
+    : await create(context, provider, request, newHandle(crypto.randomUUID(), provider.name, request, headers));
   return answerWaiting(context, created);
 }
 
@@ -47,7 +47,7 @@ export async function cancelGeneration(context, id) {
 /** The claim comes first: of any number of requests with one key exactly one submits, across versions too. */
 async function createOnce(context, provider, request, key, digest) {
   const [generation] = await generationsOfKey(key, context.settings);
-  const handle = newHandle(generation, provider.name, request);
+  const handle = newHandle(generation, provider.name, request, context.request.headers);
   const claim = { ...submitting(), digest, handle };
   const held = await writeRecord(context.bucket, generation, null, claim);
   if (held) return create(context, provider, request, handle, held);

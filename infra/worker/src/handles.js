@@ -10,13 +10,15 @@ import { ID_LIFETIME_SECONDS, keyedDigest, sign, verify } from "./job_id.js";
  * @property {number} stage
  * @property {string} [job] the provider's job, where it was known when the id was given out
  * @property {number[]} [size] the size that a pipeline scales to
+ * @property {"verification"} [purpose] what a verification made expires soon
  * @property {number} issued unix seconds
  */
 
 /** @returns {Handle} */
-export function newHandle(generation, provider, { operation, width, height }) {
+export function newHandle(generation, provider, { operation, width, height }, headers) {
   const size = operation === "pipeline" ? [width, height] : undefined;
-  return { generation, provider, operation, stage: 0, size, issued: Math.floor(Date.now() / 1000) };
+  const purpose = headers.get("Switchback-Purpose") === "verification" ? "verification" : undefined;
+  return { generation, provider, operation, stage: 0, size, purpose, issued: Math.floor(Date.now() / 1000) };
 }
 
 export function idOf(handle, settings) {
@@ -47,13 +49,13 @@ export function generationsOfKey(idempotencyKey, settings) {
   return Promise.all(digests.map(async (digest) => uuidOf(await digest)));
 }
 
-function claimsOf({ generation, provider, operation, stage, job, size, issued }) {
-  const [g, p, o, s, j, z, t] = [generation, provider, operation, stage, job, size, issued];
-  return { g, p, o, s, j, z, t, e: issued + ID_LIFETIME_SECONDS };
+function claimsOf({ generation, provider, operation, stage, job, size, purpose, issued }) {
+  const [g, p, o, s, j, z, u, t] = [generation, provider, operation, stage, job, size, purpose, issued];
+  return { g, p, o, s, j, z, u, t, e: issued + ID_LIFETIME_SECONDS };
 }
 
-function fromClaims({ g, p, o, s, j, z, t }) {
-  return { generation: g, provider: p, operation: o, stage: s, job: j, size: z, issued: t };
+function fromClaims({ g, p, o, s, j, z, u, t }) {
+  return { generation: g, provider: p, operation: o, stage: s, job: j, size: z, purpose: u, issued: t };
 }
 
 function uuidOf(hex) {

@@ -188,7 +188,7 @@ async function store(step, outputs, timings) {
   for (const [index, output] of outputs.entries()) {
     const bytes = await readOutput(step, output);
     if (!bytes.content) return settle(step, { state: "failed", error: failureOf(bytes, step), timings });
-    const asset = await storeAsset(context.bucket, handle.generation, index, bytes.content);
+    const asset = await storeAsset(context.bucket, handle, index, bytes.content);
     if (!asset) return fail(step, "result:not_an_image", "the finished picture is damaged or no picture", null, timings);
     assets.push(asset);
   }

@@ -6,7 +6,7 @@
 import { isPng, sniff, withoutTexts } from "./images.js";
 import { Problem } from "./problems.js";
 
-const ASSET_KEY = /^generations\/[0-9a-f]{32}-[0-9]{1,2}\.(png|jpg|webp)$/;
+const ASSET_KEY = /^(?:generations|_verification)\/[0-9a-f]{32}-[0-9]{1,2}\.(png|jpg|webp)$/;
 export const ONCE = new Headers({ "If-None-Match": "*" });
 
 export function isAssetKey(key) {
@@ -28,16 +28,18 @@ export async function stored(operation) {
 
 /**
  * Stores one finished picture under the key of its generation.
+ * @param {import("./handles.js").Handle} handle
  * @param {Uint8Array} bytes given away: texts are cut out of a PNG in place
  * @returns {Promise<object | null>} the asset, without its URL; null when the bytes are no complete picture
  */
-export async function storeAsset(bucket, generation, index, bytes) {
+export async function storeAsset(bucket, { generation, purpose }, index, bytes) {
   const picture = sniff(bytes);
   if (!picture?.complete) return null;
   const content = isPng(bytes) ? withoutTexts(bytes) : bytes;
   const digest = await crypto.subtle.digest("SHA-256", content);
   const sha256 = new Uint8Array(digest).toHex();
-  const key = `generations/${await assetName(generation)}-${index}.${picture.extension}`;
+  const folder = purpose === "verification" ? "_verification" : "generations"; // each expires by a rule of its own
+  const key = `${folder}/${await assetName(generation)}-${index}.${picture.extension}`;
   const { width, height } = picture;
   await stored(() =>
     bucket.put(key, content, {
