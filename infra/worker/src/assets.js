@@ -19,9 +19,11 @@ export async function serveAsset({ request, bucket }, key) {
   return new Response(object.body, { headers });
 }
 
+/** R2 takes well-formed tags only; anything else is as good as no condition. */
 function conditions(request) {
-  const etag = request.headers.get("If-None-Match");
-  return etag ? new Headers({ "If-None-Match": etag }) : undefined;
+  const tags = request.headers.get("If-None-Match") ?? "";
+  const isWellFormed = /^(W\/)?"[\x21\x23-\x7e]*"(\s*,\s*(W\/)?"[\x21\x23-\x7e]*")*$/.test(tags);
+  return isWellFormed ? new Headers({ "If-None-Match": tags }) : undefined;
 }
 
 function missing() {

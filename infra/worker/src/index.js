@@ -10,14 +10,7 @@ import { settingsOf } from "./settings.js";
 export default {
   async fetch(request, env) {
     const settings = settingsOf(env);
-    const context = {
-      request,
-      env,
-      settings,
-      url: new URL(request.url),
-      bucket: env.ASSETS,
-      signal: request.signal,
-    };
+    const context = { request, env, settings, url: new URL(request.url), bucket: env.ASSETS };
     return withCommonHeaders(await answer(context), context);
   },
 };

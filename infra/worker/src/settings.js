@@ -34,7 +34,7 @@ function read(env) {
   const scenario = jsonOf(env.SCENARIO);
   const requestShape = scenario.requestShape === "legacy" ? "legacy" : "custom";
   return {
-    provider: env.IMAGE_GENERATION_PROVIDER || "none",
+    provider: /^[\x21-\x7e]{1,64}$/.exec(env.IMAGE_GENERATION_PROVIDER ?? "")?.[0] ?? "none", // it goes into a header
     version: versionOf(env.VERSION),
     tokens: listOf(env.GATEWAY_TOKENS),
     signingKeys: listOf(env.JOB_SIGNING_KEYS),

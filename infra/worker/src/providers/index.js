@@ -32,7 +32,7 @@ export function missingVariables(provider, env) {
 export function connect(name, { env, settings }) {
   const provider = Object.hasOwn(PROVIDERS, name) ? PROVIDERS[name] : undefined;
   if (!provider) {
-    throw new Problem(503, "UNAVAILABLE", `this gateway is misconfigured: it has no provider ${name.slice(0, 40)}`);
+    throw new Problem(503, "UNAVAILABLE", `this gateway is misconfigured: it has no provider ${name}`);
   }
   const missing = missingVariables(provider, env);
   if (missing.length > 0) {
