@@ -38,6 +38,7 @@ from provider_client.verification.local_gateway import local_gateway
 from provider_client.verification.parity import with_parity
 from provider_client.verification.reports.markdown import markdown
 from provider_client.verification.reports.terminal import print_report, shown
+from provider_client.verification.spending import price_of
 
 EXIT_CODES = {
     Outcome.SUCCESSFUL: ExitCode.OK,
@@ -196,7 +197,8 @@ def _plan(arguments: argparse.Namespace, context: Context, provider: str, stage:
     if arguments.plan:
         plan = load_plan(arguments.plan, provider=provider, stage="candidate" if candidate else "live")
     else:
-        config = _verification_config(context)
+        config = _section(context, "verification")
+        per_image = _section(context, "scenario").get("costPerImageUsd")
         operations = arguments.operations or [Operation(op) for op in config.get("operations", ["txt2img"])]
         configured = config.get("candidateAssets", 4) if candidate else config.get("liveAssets", 12)
         plan = default_plan(
@@ -207,6 +209,7 @@ def _plan(arguments: argparse.Namespace, context: Context, provider: str, stage:
             budgets=config.get("budgets"),
             max_spend_usd=config.get("maxSpendUsd"),
             max_spend_usd_per_day=config.get("maxSpendUsdPerDay"),
+            price=price_of(provider, scenario_usd_per_image=per_image),
         )
     changes: dict[str, Any] = {}
     if arguments.max_spend is not None:
@@ -216,9 +219,10 @@ def _plan(arguments: argparse.Namespace, context: Context, provider: str, stage:
     return plan.model_copy(update=changes)
 
 
-def _verification_config(context: Context) -> Mapping[str, Any]:
+def _section(context: Context, name: str) -> Mapping[str, Any]:
+    """A section of the stack's own config, so that a run by hand is the run of `pulumi up`."""
     stack = context.find_stack(ask_pulumi=False)
-    section = context.stack_config(stack).get("verification") if stack else None
+    section = context.stack_config(stack).get(name) if stack else None
     return section if isinstance(section, Mapping) else {}
 
 

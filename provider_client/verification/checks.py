@@ -76,10 +76,10 @@ def check_capabilities(health: Health, plan: VerificationPlan) -> tuple[Measurem
 
 
 def check_spending(plan: VerificationPlan, spent_today: float) -> tuple[Measurement, ...]:
-    """Refuses a plan that is expected to cost more than a cap allows, before the first cent."""
+    """ERROR for each cap that the plan is expected to exceed, before the first cent."""
     estimate = plan.estimate_usd
     if estimate is None:
-        return ()
+        return (passed("spending", "not counted: the price is not known"),)
     caps = (
         ("maxSpendUsd", estimate, plan.max_spend_usd),
         ("maxSpendUsdPerDay", spent_today + estimate, plan.max_spend_usd_per_day),

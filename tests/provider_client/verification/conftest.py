@@ -54,10 +54,6 @@ def without_background(source: Image.Image) -> Image.Image:
     return cut
 
 
-def noise(width: int = 64, height: int = 64) -> Image.Image:
-    return Image.frombytes("RGB", (width, height), random.Random(1).randbytes(3 * width * height))
-
-
 @dataclass
 class Served:
     """One job: what the answer will state and what the bucket will serve."""

@@ -15,7 +15,7 @@ from PIL import Image
 
 from provider_client.clock import SystemClock
 from provider_client.models import Operation
-from provider_client.verification import Outcome, Target, describe, write_reports
+from provider_client.verification import Outcome, Price, Target, describe, write_reports
 from provider_client.verification.spending import Ledger
 
 Spoil = Callable[[Any], None]
@@ -298,6 +298,13 @@ def test_a_plan_above_its_cap_is_refused_before_the_first_cent(bench: Any) -> No
     assert report.verdict.outcome is Outcome.ERROR
     assert not bench.gateway.jobs
     assert "maxSpendUsd" in report.verdict.mitigation
+
+
+def test_a_cap_without_a_known_price_is_said_not_to_count(bench: Any) -> None:
+    report = bench.verify(bench.plan(1, max_spend_usd=0.01, price=Price()))
+    assert report.verdict.outcome is Outcome.SUCCESSFUL
+    assert report.spent_usd is None
+    assert "not counted: the price is not known" in {measurement.measured for measurement in report.run}
 
 
 def test_the_daily_cap_counts_what_earlier_runs_spent(bench: Any, tmp_path: Path) -> None:

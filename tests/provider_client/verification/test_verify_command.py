@@ -96,6 +96,25 @@ def test_a_dry_run_pays_nothing(bench: Any, switchback: Any) -> None:
     assert not bench.gateway.requests
 
 
+def test_a_run_by_hand_is_planned_like_the_run_of_pulumi_up(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "Pulumi.yaml").write_text("name: image-generation\nruntime: python\n")
+    (tmp_path / "Pulumi.prod.yaml").write_text(
+        "config:\n  image-generation:verification: {liveAssets: 5, operations: [txt2img, pipeline], maxSpendUsd: 2}\n"
+        "  image-generation:scenario: {costPerImageUsd: 0.05}\n"
+    )
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    given = parser.parse_args(["--url", "http://gateway.test", "--provider", "scenario", "--dry-run"])
+    flags = {**vars(given), "stack": "prod", "json": True}
+    with Context(flags=flags, environment={"HOME": str(tmp_path)}, project_dir=tmp_path) as context:
+        assert command.run(given, context) is ExitCode.OK
+    plan = json.loads(capsys.readouterr().out)
+    assert [asset["operation"] for asset in plan["assets"]] == ["txt2img", "pipeline"] * 2 + ["txt2img"]
+    assert (plan["max_spend_usd"], plan["price"]["per_asset_usd"]) == (2, 0.05)
+
+
 def test_a_pipeline_gets_its_step_summary(switchback: Any, tmp_path: Path) -> None:
     summary = tmp_path / "summary.md"
     switchback(GITHUB_STEP_SUMMARY=str(summary))
