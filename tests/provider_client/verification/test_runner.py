@@ -1,90 +1,23 @@
-"""Whole runs against a gateway that serves real pictures: each fault with its outcome, check and kind."""
+"""Whole runs against a gateway that serves real pictures: what is paid for, when it stops, what it says."""
 
 from __future__ import annotations
 
-import io
 import json
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from PIL import Image
+from gateway_spoils import at, change, error
 
 from provider_client.clock import SystemClock
 from provider_client.models import Operation
 from provider_client.verification import Outcome, Price, Target, describe, write_reports
 from provider_client.verification.spending import Ledger
 
-Spoil = Callable[[Any], None]
 ALL = tuple(Operation)
 TOKEN = "dummy-gateway-token-planted-to-be-searched-for"
-
-
-def png(image: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def error(kind: str, message: str = "the provider said so") -> Spoil:
-    def spoil(served: Any) -> None:
-        served.status = "failed"
-        served.error = {"kind": kind, "message": message, "mitigation": f"mend {kind}"}
-
-    return spoil
-
-
-def change(**fields: Any) -> Spoil:
-    def spoil(served: Any) -> None:
-        for name, value in fields.items():
-            setattr(served, name, value)
-
-    return spoil
-
-
-def picture(image: Image.Image) -> Spoil:
-    return change(content=png(image))
-
-
-def at(numbers: set[int], spoil: Spoil) -> Spoil:
-    return lambda served: spoil(served) if served.number in numbers else None
-
-
-def truncated(served: Any) -> None:
-    served.content = served.content[: len(served.content) // 2]
-
-
-def tail_lost(served: Any) -> None:
-    served.content = served.content[:-20]
-
-
-def stored_differs(served: Any) -> None:
-    served.stored = png(Image.new("RGB", (64, 64), "red"))
-
-
-def jpeg(served: Any) -> None:
-    buffer = io.BytesIO()
-    Image.open(io.BytesIO(served.content)).convert("RGB").save(buffer, "JPEG")
-    served.content = buffer.getvalue()
-    served.content_type = served.stored_content_type = "image/jpeg"
-
-
-def opaque(served: Any) -> None:
-    served.content = png(Image.open(io.BytesIO(served.content)).convert("RGB").convert("RGBA"))
-
-
-def random_pixels(served: Any) -> None:
-    import random
-
-    served.content = png(Image.frombytes("RGB", (64, 64), random.Random(served.number).randbytes(3 * 64 * 64)))
-
-
-def unrelated(served: Any) -> None:
-    gradient = Image.linear_gradient("L").resize((64, 64)).convert("RGB")
-    served.content = png(gradient.rotate(90 if served.number % 2 else 270))
 
 
 def test_a_good_provider_is_successful_over_all_operations(bench: Any) -> None:
@@ -93,85 +26,6 @@ def test_a_good_provider_is_successful_over_all_operations(bench: Any) -> None:
     assert report.passed == report.total == 12
     assert "over 12 samples" in report.verdict.sentence
     assert any("p95: not claimed" in claim for claim in report.verdict.claims)
-
-
-AN_HOUR_OLD = {"date": "Mon, 23 Nov 2026 10:00:00 GMT", "last-modified": "Mon, 23 Nov 2026 09:00:00 GMT"}
-
-FAULTS: list[tuple[str, Spoil, Outcome, str]] = [
-    ("model_not_found", error("MODEL_NOT_FOUND"), Outcome.FAILED, "generates"),
-    ("out_of_memory", error("OUT_OF_MEMORY"), Outcome.FAILED, "generates"),
-    ("completed_without_image", change(content=b""), Outcome.FAILED, "generates"),
-    ("blank", picture(Image.new("RGB", (64, 64), "white")), Outcome.FAILED, "not blank"),
-    ("noise", random_pixels, Outcome.FAILED, "not noise"),
-    ("wrong_size", picture(Image.linear_gradient("L").resize((32, 64)).convert("RGB")), Outcome.FAILED, "size"),
-    ("truncated", truncated, Outcome.FAILED, "decodes"),
-    ("tail_lost", tail_lost, Outcome.FAILED, "decodes"),
-    ("wrong_content_type", change(stored_content_type="application/octet-stream"), Outcome.FAILED, "content type"),
-    (
-        "stated_type_is_not_the_format",
-        change(content_type="image/webp", stored_content_type="image/webp"),
-        Outcome.FAILED,
-        "format",
-    ),
-    ("stored_object_differs", stored_differs, Outcome.FAILED, "bytes"),
-    ("url_gone_later", change(gone_after=1), Outcome.FAILED, "url stays"),
-    ("url_never_resolves", change(gone_after=0), Outcome.FAILED, "url"),
-    ("another_provider", change(provider="scenario"), Outcome.FAILED, "made by"),
-    ("100_s_too_slow", change(seconds=140.0), Outcome.FAILED, "time"),
-    ("never_ready", change(seconds=1e9), Outcome.FAILED, "generates"),
-    ("stored_long_before_it_was_asked_for", change(stored_headers=AN_HOUR_OLD), Outcome.FAILED, "fresh"),
-    ("jpeg_where_comfyui_writes_png", jpeg, Outcome.FAILED, "format"),
-    ("stated_size_wrong", change(stated_size=(1, 1)), Outcome.FAILED, "stated size"),
-]
-
-
-@pytest.mark.parametrize(("spoil", "outcome", "check"), [pytest.param(*f[1:], id=f[0]) for f in FAULTS])
-def test_a_fault_in_every_asset_is_failed_and_named(
-    bench: Any, spoil: Spoil, outcome: Outcome, check: str
-) -> None:
-    bench.gateway.spoil = spoil
-    report = bench.verify()
-    assert report.verdict.outcome is outcome, report.verdict
-    problems = {problem.check for asset in report.assets for problem in asset.problems}
-    assert check in problems, problems
-    assert all(
-        TOKEN not in asset.reproduce and "$SWITCHBACK_GATEWAY_TOKEN" in asset.reproduce for asset in report.assets
-    )
-
-
-@pytest.mark.parametrize("operation", [Operation.REMOVE_BACKGROUND, Operation.PIPELINE])
-def test_an_opaque_alpha_channel_is_no_transparency(bench: Any, operation: Operation) -> None:
-    bench.gateway.spoil = opaque
-    report = bench.verify(bench.plan(2, (operation,)))
-    assert report.verdict.outcome is Outcome.FAILED
-    assert "opaque" in report.verdict.sentence
-
-
-def test_img2img_that_ignores_its_input_is_failed(bench: Any) -> None:
-    bench.gateway.spoil = unrelated
-    report = bench.verify(bench.plan(2, (Operation.IMG2IMG,)))
-    assert report.verdict.outcome is Outcome.FAILED
-    assert "related to input" in report.verdict.sentence
-
-
-def test_img2img_that_returns_its_input_is_failed(bench: Any) -> None:
-    import base64
-
-    def unchanged(served: Any) -> None:
-        served.content = base64.b64decode(served.request["image"]["base64"])
-
-    bench.gateway.spoil = unchanged
-    report = bench.verify(bench.plan(2, (Operation.IMG2IMG,)))
-    assert report.verdict.outcome is Outcome.FAILED
-    assert "changed from input" in report.verdict.sentence
-
-
-def test_the_same_bytes_for_other_seeds_are_an_old_picture_from_a_cache(bench: Any) -> None:
-    bench.gateway.spoil = picture(Image.linear_gradient("L").resize((64, 64)).convert("RGB"))
-    report = bench.verify()
-    assert report.verdict.outcome is Outcome.FAILED
-    assert "cache" in report.verdict.sentence
-    assert report.total == 3, "the first of the twins counts as well, so that three are enough"
 
 
 @pytest.mark.parametrize("kind", ["UNAVAILABLE", "MODEL_NOT_FOUND", "EMPTY_RESULT"])
