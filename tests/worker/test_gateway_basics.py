@@ -156,6 +156,11 @@ def test_too_large_an_image_is_refused(cloud: Cloud) -> None:
     assert answer.status_code == 413
 
 
+def test_an_unknown_purpose_is_refused(scenario: Gateway) -> None:
+    answer = scenario.request("POST", "/v1/generations", json=TXT2IMG, headers={"Switchback-Purpose": "fun"})
+    assert (answer.status_code, answer.json()["kind"]) == (400, "BAD_REQUEST")
+
+
 @pytest.mark.parametrize("path", ["/", "/v1", "/v1/generations/a/b", "/assets/", "/favicon.ico"])
 def test_other_addresses_are_not_found(scenario: Gateway, path: str) -> None:
     answer = scenario.request("GET", path)

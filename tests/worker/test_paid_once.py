@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-import time
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
@@ -112,7 +111,6 @@ def test_a_rate_limit_keeps_the_job_in_the_queue_until_a_poll_may_submit_it(
     assert int(answer.headers["Retry-After"]) >= 1
     assert gateway.poll(answer.json()["id"]).json()["status"] == "queued"
     assert submits(cloud, service, before) == 0
-    time.sleep(1.3)  # the gateway keeps wall time
     with ThreadPoolExecutor(10) as pool:
         ends = list(pool.map(lambda _: gateway.finish(answer.json()), range(10)))
     assert {end["status"] for end in ends} == {"succeeded"}
@@ -125,7 +123,6 @@ def test_a_queued_job_keeps_its_input_image(cloud: Cloud, gateways: dict[str, Ga
     cloud.fault("comfyui", "rate_limited", retry_after=1, times=1, method="POST", path="/prompt$")
     answer = gateway.post({"operation": "remove_background", "image": {"key": source["key"]}})
     assert answer.json()["status"] == "queued"
-    time.sleep(1.3)
     assert gateway.finish(answer.json())["status"] == "succeeded"
 
 
@@ -143,7 +140,6 @@ def test_requests_are_not_kept_longer_than_needed(cloud: Cloud, gateways: dict[s
     cloud.fault("comfyui", "rate_limited", retry_after=1, times=1, method="POST", path="/prompt$")
     generation = gateway.post({**TXT2IMG, "prompt": next(prompts)}).json()
     assert len(kept_requests(cloud)) == 1
-    time.sleep(1.3)
     gateway.finish(generation)
     assert kept_requests(cloud) == []
 

@@ -21,6 +21,7 @@ export async function createGeneration(context) {
   const { settings, request: { headers } } = context;
   const provider = connect(settings.provider, context);
   const key = idempotencyKey(headers);
+  checkPurpose(headers);
   const body = await readJson(context.request, settings.gateway.maxBodyBytes);
   const asked = validate(body, provider.operations(settings), settings.gateway);
   const digest = key && (await digestOf(asked));
@@ -97,6 +98,11 @@ function idempotencyKey(headers) {
   const key = headers.get("Idempotency-Key");
   if (key === null || IDEMPOTENCY_KEY.test(key)) return key;
   throw new Problem(400, "BAD_REQUEST", "Idempotency-Key must be 1 to 255 printable ASCII characters without blanks");
+}
+
+function checkPurpose(headers) {
+  if (["verification", null].includes(headers.get("Switchback-Purpose"))) return;
+  throw new Problem(400, "BAD_REQUEST", "Switchback-Purpose can only be verification");
 }
 
 /** `Prefer: wait=N` (RFC 7240): the answer is held back until the generation ends, at most so many seconds. */

@@ -17,7 +17,7 @@ import { ID_LIFETIME_SECONDS, keyedDigest, sign, verify } from "./job_id.js";
 /** @returns {Handle} */
 export function newHandle(generation, provider, { operation, width, height }, headers) {
   const size = operation === "pipeline" ? [width, height] : undefined;
-  const purpose = headers.get("Switchback-Purpose") === "verification" ? "verification" : undefined;
+  const purpose = headers.get("Switchback-Purpose") ?? undefined;
   return { generation, provider, operation, stage: 0, size, purpose, issued: Math.floor(Date.now() / 1000) };
 }
 
