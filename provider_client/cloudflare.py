@@ -1,22 +1,29 @@
-"""Cloudflare's API v4, as far as moving traffic between versions of one Worker and emptying its bucket need it.
+"""Cloudflare's API v4: moving traffic between versions of one Worker, taking it over, emptying its bucket.
 
-Only `deploy` and `delete_object` change anything. A call is tried again when that is harmless: reads always, the
-others only after a 429, which says that nothing was done. Every wait ends with the call's deadline.
-Paths and shapes: developers.cloudflare.com/api, workers/scripts deployments and versions; the answers of the
-older (`metadata`, `resources`) and the newer versions API are both understood.
+Only `deploy`, `set_subdomain` and `delete_object` change anything. A call is tried again when that is harmless:
+reads always, the others only after a 429, which says that nothing was done. Every wait ends with the call's
+deadline. Paths and shapes: developers.cloudflare.com/api, workers/scripts deployments and versions.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NoReturn
 from urllib.parse import quote
 
 import httpx
 
 from provider_client.clock import Clock
+from provider_client.cloudflare_models import (
+    Deployment,
+    VersionShare,
+    Worker,
+    WorkerVersion,
+    deployment_of,
+    version_of,
+    worker_of,
+)
 from provider_client.errors import (
     ApiError,
     AuthError,
@@ -26,51 +33,12 @@ from provider_client.errors import (
     UnreachableError,
 )
 
+__all__ = ["CloudflareApi", "Deployment", "VersionShare", "Worker", "WorkerVersion"]
+
 DEFAULT_BASE_URL = "https://api.cloudflare.com/client/v4"
 DEADLINE_SECONDS = 30.0
 ATTEMPTS = 4
-PROVIDER_BINDING = "IMAGE_GENERATION_PROVIDER"
 TOKENS_PAGE = "https://dash.cloudflare.com/profile/api-tokens"
-
-
-@dataclass(frozen=True)
-class VersionShare:
-    """How much of the traffic one version gets; 0 keeps it reachable through the override header alone."""
-
-    version_id: str
-    percent: float
-
-
-@dataclass(frozen=True)
-class Deployment:
-    """One entry of the deployment history: which versions got traffic, since when, by whom, with what message."""
-
-    id: str
-    created_on: str
-    source: str
-    author_email: str
-    versions: tuple[VersionShare, ...]
-    message: str
-    triggered_by: str
-
-    @property
-    def main_version_id(self) -> str:
-        """The version with the largest share."""
-        return max(self.versions, key=lambda share: share.percent).version_id
-
-
-@dataclass(frozen=True)
-class WorkerVersion:
-    """One uploaded version. `provider` comes from its binding, or from its tag in answers without bindings."""
-
-    id: str
-    number: int
-    created_on: str
-    tag: str
-    message: str
-    provider: str | None
-    bindings: tuple[Mapping[str, Any], ...]
-    urls: tuple[str, ...]
 
 
 class CloudflareApi:
@@ -102,7 +70,7 @@ class CloudflareApi:
     def deployments(self, worker: str) -> list[Deployment]:
         """The deployment history, newest first; the first one is active."""
         result = self._call("GET", f"workers/scripts/{quote(worker)}/deployments")
-        return [_deployment(item) for item in result.get("deployments") or ()]
+        return [deployment_of(item) for item in result.get("deployments") or ()]
 
     def active_deployment(self, worker: str) -> Deployment | None:
         """What serves now; None before the first deployment, or when there is no such Worker."""
@@ -125,13 +93,13 @@ class CloudflareApi:
         }
         path = f"workers/scripts/{quote(worker)}/deployments"
         result = self._call("POST", path, params={"force": "true"}, body=body)
-        return _deployment({"versions": body["versions"], "annotations": body["annotations"], **result})
+        return deployment_of({"versions": body["versions"], "annotations": body["annotations"], **result})
 
     def versions(self, worker: str, *, deployable: bool = False) -> list[WorkerVersion]:
         """Uploaded versions, newest first; `deployable` leaves out those that can get no traffic any more."""
         params = {"deployable": "true"} if deployable else {}
         result = self._call("GET", f"workers/scripts/{quote(worker)}/versions", params=params)
-        return [_version(item) for item in result.get("items") or ()]
+        return [version_of(item) for item in result.get("items") or ()]
 
     def version(self, worker: str, version_id: str) -> WorkerVersion:
         """One version with its bindings and, from the newer API, its preview URLs."""
@@ -139,7 +107,33 @@ class CloudflareApi:
             found = self._call("GET", f"workers/workers/{quote(worker)}/versions/{quote(version_id)}")
         except NotFoundError:
             found = self._call("GET", f"workers/scripts/{quote(worker)}/versions/{quote(version_id)}")
-        return _version(found)
+        return version_of(found)
+
+    def worker(self, worker: str) -> Worker | None:
+        """By name or id; None when there is none."""
+        try:
+            found = self._call("GET", f"workers/workers/{quote(worker)}")
+        except NotFoundError:
+            return None
+        return worker_of(found)
+
+    def set_subdomain(self, worker: str, *, workers_dev: bool, previews: bool) -> None:
+        """Whether the Worker answers on workers.dev, and its versions on preview addresses there."""
+        body = {"enabled": workers_dev, "previews_enabled": previews}
+        self._call("POST", f"workers/scripts/{quote(worker)}/subdomain", body=body)
+
+    def has_bucket(self, bucket: str) -> bool:
+        """Whether the account has an R2 bucket of this name."""
+        try:
+            self._call("GET", f"r2/buckets/{quote(bucket)}")
+        except NotFoundError:
+            return False
+        return True
+
+    def worker_behind(self, hostname: str) -> str | None:
+        """The name of the Worker that a custom domain is bound to."""
+        domains = self._call("GET", "workers/domains").get("items") or ()
+        return next((str(domain["service"]) for domain in domains if domain.get("hostname") == hostname), None)
 
     def subdomain(self) -> str:
         """The account's name under workers.dev."""
@@ -239,11 +233,12 @@ def _raise_api_error(response: httpx.Response, call: str, account_id: str) -> No
             help_url=TOKENS_PAGE,
         )
     if status == 403:
+        permission = "Workers R2 Storage Write" if " r2/" in call else "Workers Scripts Write"
         raise AuthError(
             f"Cloudflare's API token may not do this: {said}",
             status=status,
             code=code,
-            fix=f"give the token the permission Workers Scripts Write on account {account_id}",
+            fix=f"give the token the permission {permission} on account {account_id}",
             help_url=TOKENS_PAGE,
         )
     if status == 404:
@@ -282,38 +277,3 @@ def _pause_before_retry(error: ApiError | UnreachableError, attempt: int) -> flo
             return None
     backoff: float = 0.25 * 2 ** (attempt - 1)
     return backoff * random.uniform(0.5, 1.0)  # noqa: S311 (jitter, not a secret)
-
-
-def _deployment(item: Mapping[str, Any]) -> Deployment:
-    annotations = item.get("annotations") or {}
-    return Deployment(
-        id=str(item.get("id") or ""),
-        created_on=str(item.get("created_on") or ""),
-        source=str(item.get("source") or ""),
-        author_email=str(item.get("author_email") or ""),
-        versions=tuple(
-            VersionShare(str(share["version_id"]), float(share["percentage"]))
-            for share in item.get("versions") or ()
-        ),
-        message=str(annotations.get("workers/message") or ""),
-        triggered_by=str(annotations.get("workers/triggered_by") or ""),
-    )
-
-
-def _version(item: Mapping[str, Any]) -> WorkerVersion:
-    metadata = item.get("metadata") or {}
-    annotations = item.get("annotations") or {}
-    bindings = tuple(item.get("bindings") or (item.get("resources") or {}).get("bindings") or ())
-    tag = str(annotations.get("workers/tag") or "")
-    bound = [binding.get("text") for binding in bindings if binding.get("name") == PROVIDER_BINDING]
-    provider = (bound[0] if bound else None) or tag or None
-    return WorkerVersion(
-        id=str(item.get("id") or ""),
-        number=int(item.get("number") or 0),
-        created_on=str(item.get("created_on") or metadata.get("created_on") or ""),
-        tag=tag,
-        message=str(annotations.get("workers/message") or ""),
-        provider=str(provider) if provider else None,
-        bindings=bindings,
-        urls=tuple(str(url) for url in item.get("urls") or ()),
-    )
