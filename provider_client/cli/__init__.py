@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "rollback": ("provider_client.cli.rollback", "bring the previous provider back at once"),
     "reconcile": ("provider_client.cli.reconcile", "bring the stack's config in line with what is live"),
     "history": ("provider_client.cli.history", "who moved the traffic, when, and why"),
+    "doctor": ("provider_client.cli.doctor", "what would go wrong at `pulumi up`, and the command that mends it"),
     "cost": ("provider_client.cli.cost", "what the live and the wanted provider cost, idle and working"),
     "unlock": ("provider_client.cli.unlock", "remove the lock that a killed engine left"),
     "local": ("provider_client.cli.local", "the emulated cloud on this machine: up, down, status, env"),

@@ -86,7 +86,6 @@ class Workflows(Section):
     background_removal_model: str = Field("birefnet.safetensors", description="background removal model file")
     steps: int = Field(20, ge=1, le=150, description="sampler steps")
     batch_size: int = Field(1, ge=1, le=8, description="images per run")
-    precision: Literal["default", "fp16", "fp8"] = Field("default", description="weight precision")
 
 
 class Gateway(Section):
@@ -154,6 +153,7 @@ class StackConfig(Section):
     workflows: Workflows = Field(Workflows(), description="what the ComfyUI graphs are filled with")
     gateway: Gateway = Field(Gateway(), description="limits and CORS of the gateway")
     verification: Verification = Field(Verification(), description="what is generated and judged before a switch")
+    pre_switch_commands: tuple[str, ...] = Field((), description="your own checks, run by `switchback doctor`")
     base_urls: BaseUrls = Field(BaseUrls(), description="other addresses of the vendors (emulator, proxy)")
 
     credentials: dict[str, SecretStr] = Field(
