@@ -54,8 +54,8 @@ class Project:
         backend = Path(self.environment["PULUMI_BACKEND_URL"].removeprefix("file://"))
         backend.mkdir(parents=True, exist_ok=True)
         self.expect("pulumi", "stack", "init", self.stack)
-        # the one address that is stored as a secret, so not to be replaced as text
-        self.set("comfyuiEndpoint", f"{base_url}/comfyui", secret=True)
+        if "comfyuiEndpoint:" in stack:  # an address that is stored as a secret, so not to be replaced as text
+            self.set("comfyuiEndpoint", f"{base_url}/comfyui", secret=True)
 
     def set(self, key: str, value: str, *, secret: bool = False) -> None:
         """`pulumi config set`; a key with dots or brackets is a path."""
@@ -64,7 +64,8 @@ class Project:
 
     def pulumi(self, command: str, *arguments: str, tell: Callable[[str], None] | None = None) -> Ended:
         """A `pulumi` command on this stack, without questions; each line it prints goes to `tell` as it comes."""
-        questions = ["--yes"] if command in ("up", "destroy", "refresh") else []
+        asks = command in ("up", "destroy", "refresh") and "--preview-only" not in arguments
+        questions = ["--yes"] if asks else []
         return self.run(["pulumi", command, *questions, "--non-interactive", *arguments], tell)
 
     def expect(self, *command: str) -> str:

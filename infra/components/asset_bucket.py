@@ -56,7 +56,7 @@ class AssetBucket(pulumi.ComponentResource):
             account_id=args.account_id,
             bucket_name=self.name,
             force_destroy=args.force_destroy,
-            opts=child,
+            opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(protect=args.protect)),
         )
         self._allow_browsers(name, args, child)
         self._expire(name, args, child)

@@ -33,11 +33,12 @@ def cloud(emulator: Emulator) -> Iterator[EmulatedCloud]:
 
 @pytest.fixture
 def project(emulator: Emulator, tmp_path: Path) -> Project:
-    """The local stack on this emulator, not yet deployed; two assets before and two after a move of traffic."""
+    """The local stack on this emulator, not yet deployed; two assets before and three after a move of traffic:
+    three failures in a row are the fewest that prove anything."""
     created = Project(tmp_path / "project", "local", emulator.environment())
     created.create()
     created.set("verification.candidateAssets", "2")
-    created.set("verification.liveAssets", "2")
+    created.set("verification.liveAssets", "3")
     created.set("verification.budgets.txt2img", str(PATIENT_SECONDS))
     return created
 
