@@ -181,7 +181,7 @@ def destination_of(host: str, account: Account) -> Destination | None:
             (item for item in account.buckets.values() if item.public and item.public_label == label), None
         )
         return Destination("bucket", found.name) if found else Destination("nobody")
-    return _custom_domain(name.removesuffix(".localhost"), account)
+    return _custom_domain({name, name.removesuffix(".localhost")}, account)
 
 
 def _worker_host(label: str, account: Account) -> Destination:
@@ -196,12 +196,13 @@ def _worker_host(label: str, account: Account) -> Destination:
     return Destination("worker", worker=worker, preview=version)
 
 
-def _custom_domain(name: str, account: Account) -> Destination:
+def _custom_domain(names: set[str], account: Account) -> Destination:
+    """A bound domain is reached by its own name, and by that name under .localhost."""
     for domain in account.domains.values():
-        if domain.hostname == name:
+        if domain.hostname in names:
             return Destination("worker", worker=account.named_worker(domain.service))
     for bucket in account.buckets.values():
-        if bucket.custom_domains.get(name, {}).get("enabled"):
+        if any(bucket.custom_domains.get(name, {}).get("enabled") for name in names):
             return Destination("bucket", bucket.name)
     return Destination("nobody")
 

@@ -1,8 +1,8 @@
 """ImageGenerationStack: the one place that knows all parts and their order.
 
-AssetBucket and RunPodEndpoint come first, for the Worker's versions name them. A Verification proves each provider
-that the configuration names, on its own preview address, before TrafficSplit may give it a single request; the
-custom domain follows when something answers behind it.
+Preflight comes first: it holds the names against what exists. AssetBucket and RunPodEndpoint follow, for the Worker's
+versions name them. A Verification proves each provider that the configuration names, on its own preview address, before
+TrafficSplit may give it a single request; the custom domain follows when something answers behind it.
 """
 
 from __future__ import annotations
@@ -16,15 +16,14 @@ import pulumi
 import pulumi_cloudflare as cloudflare
 
 from infra.bindings import worker_bindings
-from infra.components.asset_bucket import AssetBucket, AssetBucketArgs
+from infra.components.asset_bucket import AssetBucket, AssetBucketArgs, host_of, origin_of
 from infra.components.image_api import ImageApi, ImageApiArgs, gateway_origin
 from infra.components.runpod import runpod_endpoint
 from infra.resource_provider import resources
-from infra.worker_bundle import worker_modules
+from infra.worker_bundle import WorkerModule, worker_modules
 from provider_client.config import StackConfig
+from provider_client.errors import ConfigError
 from provider_client.verification import default_plan
-
-PROJECT_DIRECTORY = Path(__file__).resolve().parent.parent
 
 
 class ImageGenerationStack(pulumi.ComponentResource):
@@ -34,6 +33,7 @@ class ImageGenerationStack(pulumi.ComponentResource):
         super().__init__("switchback:infra:ImageGenerationStack", name, None, opts)
         self.config = config
         self.opts = pulumi.ResourceOptions(parent=self, providers=self._explicit_providers())
+        self.preflight = self._preflight()
         self.bucket = self._asset_bucket()
         self.endpoint = runpod_endpoint("runpod", config, self.opts)
         self.api = self._image_api()
@@ -42,7 +42,7 @@ class ImageGenerationStack(pulumi.ComponentResource):
         self.verifications = {provider: self._verification(provider) for provider in config.named_providers}
         self.traffic = self._traffic_split()
         if config.custom_domain:
-            self._custom_domain()
+            self._custom_domain(host_of(config.custom_domain))
         self.outputs = self._outputs()
         self.register_outputs(self.outputs)
 
@@ -67,11 +67,25 @@ class ImageGenerationStack(pulumi.ComponentResource):
             ),
         }
 
+    def _preflight(self) -> resources.Preflight:
+        config = self.config
+        return resources.Preflight(
+            "preflight",
+            account_id=config.account_id,
+            worker_name=config.resolved_worker_name,
+            bucket_name=config.resolved_bucket_name,
+            workers_dev=config.workers_dev,
+            adopt_worker_id=config.adopt_worker_id,
+            adopt_bucket=config.adopt_bucket,
+            opts=self.opts,
+        )
+
     def _asset_bucket(self) -> AssetBucket:
         config = self.config
         args = AssetBucketArgs(
             account_id=config.account_id,
-            name=config.resolved_bucket_name,
+            name=self.preflight.bucket_name,
+            adopted=config.adopt_bucket,
             location=config.asset_bucket_location,
             public_access=config.asset_public_access,
             zone_id=config.zone_id,
@@ -96,16 +110,17 @@ class ImageGenerationStack(pulumi.ComponentResource):
         }
         args = ImageApiArgs(
             account_id=config.account_id,
-            worker_name=config.resolved_worker_name,
+            worker_name=self.preflight.worker_name,
+            adopted_id=config.adopt_worker_id,
             workers_dev=config.workers_dev,
-            modules=worker_modules(PROJECT_DIRECTORY / config.worker_bundle if config.worker_bundle else None),
+            modules=_modules(config.worker_bundle),
             bindings=bindings,
         )
         return ImageApi("gateway", args, self.opts)
 
     def _gateway_url(self) -> pulumi.Output[str]:
         if self.config.custom_domain and not self.config.workers_dev:
-            return pulumi.Output.from_input(f"https://{self.config.custom_domain}")
+            return pulumi.Output.from_input(origin_of(self.config.custom_domain))
         provider = self.config.image_generation_provider
         return pulumi.Output.all(self.api.version_ids[provider], self.api.preview_urls[provider]).apply(
             lambda found: gateway_origin(*found)
@@ -176,11 +191,12 @@ class ImageGenerationStack(pulumi.ComponentResource):
             ),
         )
 
-    def _custom_domain(self) -> None:
+    def _custom_domain(self, hostname: str) -> None:
+        """Bound when something answers behind it; taken from the Worker that it may have been bound to until then."""
         cloudflare.WorkersCustomDomain(
             "gateway-domain",
             account_id=self.config.account_id,
-            hostname=self.config.custom_domain,
+            hostname=hostname,
             service=self.api.worker_name,
             zone_id=self.config.zone_id,
             opts=pulumi.ResourceOptions.merge(self.opts, pulumi.ResourceOptions(depends_on=[self.traffic])),
@@ -203,6 +219,14 @@ class ImageGenerationStack(pulumi.ComponentResource):
             "versions": versions,
             "workerName": self.api.worker_name,
         }
+
+
+def _modules(bundle: str | None) -> list[WorkerModule]:
+    """The Worker's modules; a bundle's path is relative to the directory of Pulumi.yaml."""
+    try:
+        return worker_modules(Path(pulumi.get_root_directory(), bundle) if bundle else None)
+    except ConfigError as error:
+        raise pulumi.RunError(str(error)) from None
 
 
 def _secret(value: str) -> pulumi.Output[str]:

@@ -9,16 +9,30 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import provider_client
+from provider_client.errors import ConfigError
 
 SOURCES = Path(__file__).parent / "worker" / "src"
 DATA = Path(provider_client.__file__).parent
 MAIN_MODULE = "index.js"
 CONTENT_TYPE = "application/javascript+module"
+# what wrangler makes of a file by its name (its default module rules), as the upload API names it
+MODULE_TYPES: Mapping[str, str] = {
+    ".js": CONTENT_TYPE,
+    ".mjs": CONTENT_TYPE,
+    ".cjs": "application/javascript",
+    ".wasm": "application/wasm",
+    ".txt": "text/plain",
+    ".html": "text/plain",
+    ".sql": "text/plain",
+    ".bin": "application/octet-stream",
+}
+NOT_UPLOADED = frozenset({".map", ".md"})
 
 
 @dataclass(frozen=True)
@@ -34,10 +48,9 @@ def worker_modules(directory: Path | None = None) -> list[WorkerModule]:
     """Every module of the Worker, sorted by name.
 
     `directory` is a team's own bundle (stack key workerBundle): its files are taken as they are, nothing is added.
+    Raises ConfigError when it is no directory, has no main module, or holds a file of a type that is no module's.
     """
-    found = list(_source_modules(directory or SOURCES))
-    if directory is None:
-        found += _generated_modules()
+    found = chain(_source_modules(), _generated_modules()) if directory is None else _bundled_modules(directory)
     return sorted(found, key=lambda module: module.name)
 
 
@@ -50,9 +63,36 @@ def source_digest(modules: Iterable[WorkerModule]) -> str:
     return digest.hexdigest()
 
 
-def _source_modules(directory: Path) -> Iterator[WorkerModule]:
-    for path in directory.rglob("*.js"):
-        yield _module(path.relative_to(directory).as_posix(), path.read_text(encoding="utf-8"))
+def _source_modules() -> Iterator[WorkerModule]:
+    for path in SOURCES.rglob("*.js"):
+        yield _module(path.relative_to(SOURCES).as_posix(), path.read_text(encoding="utf-8"))
+
+
+def _bundled_modules(directory: Path) -> Iterator[WorkerModule]:
+    if not directory.is_dir():
+        raise ConfigError(
+            f"workerBundle names {directory.name}, and there is no such directory ({directory})",
+            fix="pulumi config set workerBundle <directory, relative to Pulumi.yaml>, or build your Worker first",
+        )
+    if not (directory / MAIN_MODULE).is_file():
+        raise ConfigError(
+            f"workerBundle {directory.name} has no {MAIN_MODULE}, which has to be its main module ({directory})",
+            fix=f"build your Worker into it with the entry point {MAIN_MODULE}: an ES module with a default export",
+        )
+    for path in directory.rglob("*"):
+        name = path.relative_to(directory)
+        if path.is_file() and path.suffix not in NOT_UPLOADED and not name.parts[0].startswith("."):
+            yield WorkerModule(name.as_posix(), _content_type(name), path.read_bytes())
+
+
+def _content_type(name: Path) -> str:
+    try:
+        return MODULE_TYPES[name.suffix]
+    except KeyError:
+        raise ConfigError(
+            f"workerBundle holds {name.as_posix()}, which is no module: Cloudflare takes {', '.join(MODULE_TYPES)}",
+            fix="keep only the built modules in that directory",
+        ) from None
 
 
 def _generated_modules() -> Iterator[WorkerModule]:

@@ -36,6 +36,9 @@ from provider_client.errors import (
 __all__ = ["CloudflareApi", "Deployment", "VersionShare", "Worker", "WorkerVersion"]
 
 DEFAULT_BASE_URL = "https://api.cloudflare.com/client/v4"
+BAD_HEADERS = (
+    "6003"  # with HTTP 400: the token has not even the form of one (github.com/jeessy2/ddns-go/issues/916)
+)
 DEADLINE_SECONDS = 30.0
 ATTEMPTS = 4
 TOKENS_PAGE = "https://dash.cloudflare.com/profile/api-tokens"
@@ -224,7 +227,7 @@ def _raise_api_error(response: httpx.Response, call: str, account_id: str) -> No
     words, code = _errors(response)
     status = response.status_code
     said = f"{words} (HTTP {status}, {call})"
-    if status == 401:
+    if status == 401 or code == BAD_HEADERS:
         raise AuthError(
             f"Cloudflare does not accept the API token: {said}",
             status=status,

@@ -23,10 +23,14 @@ MIN_TLS = "1.2"  # left out, Cloudflare's answer shows up as drift (recordings/p
 
 @dataclass(frozen=True, kw_only=True)
 class AssetBucketArgs:
-    """`public_access` is `worker` (served by the gateway), `r2dev`, or the host name of a custom domain."""
+    """`public_access` is `worker` (served by the gateway), `r2dev`, or the host name of a custom domain.
+
+    `adopted` is the name of a bucket that exists already and is taken over.
+    """
 
     account_id: str
-    name: str
+    name: pulumi.Input[str]
+    adopted: str | None
     location: str | None
     public_access: str
     zone_id: str | None
@@ -47,7 +51,7 @@ class AssetBucket(pulumi.ComponentResource):
             account_id=args.account_id,
             name=args.name,
             location=args.location,
-            opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(protect=args.protect)),
+            opts=pulumi.ResourceOptions.merge(child, _bucket_options(args)),
         )
         self.name = self.bucket.name
         # Cloudflare refuses to delete a bucket that is not empty, after 3.5 minutes of retries by its plugin
@@ -105,19 +109,27 @@ class AssetBucket(pulumi.ComponentResource):
             managed = cloudflare.R2ManagedDomain(
                 f"{name}-r2dev", account_id=args.account_id, bucket_name=self.name, enabled=True, opts=child
             )
-            return managed.domain.apply(asset_origin)
+            return managed.domain.apply(origin_of)
         assert args.zone_id is not None
         domain = cloudflare.R2CustomDomain(
             f"{name}-domain",
             account_id=args.account_id,
             bucket_name=self.name,
-            domain=args.public_access,
+            domain=host_of(args.public_access),
             zone_id=args.zone_id,
             enabled=True,
             min_tls=MIN_TLS,
             opts=child,
         )
-        return domain.domain.apply(asset_origin)
+        return domain.domain.apply(lambda _: origin_of(args.public_access))
+
+
+def _bucket_options(args: AssetBucketArgs) -> pulumi.ResourceOptions:
+    return pulumi.ResourceOptions(
+        protect=args.protect,
+        import_=f"{args.account_id}/{args.adopted}/default" if args.adopted else None,
+        ignore_changes=["storage_class"],  # of a bucket that was taken over; ours has Cloudflare's default
+    )
 
 
 def _expiry(rule: str, prefix: str, days: int) -> cloudflare.R2BucketLifecycleRuleArgs:
@@ -133,7 +145,12 @@ def _expiry(rule: str, prefix: str, days: int) -> cloudflare.R2BucketLifecycleRu
     )
 
 
-def asset_origin(domain: str) -> str:
+def origin_of(domain: str) -> str:
     """https, except for the emulator's `*.localhost:port`."""
-    scheme = "http" if domain.partition(":")[0].endswith(".localhost") else "https"
+    scheme = "http" if host_of(domain).endswith(".localhost") else "https"
     return f"{scheme}://{domain}"
+
+
+def host_of(domain: str) -> str:
+    """Without the port, which a domain has on the emulator only."""
+    return domain.partition(":")[0]

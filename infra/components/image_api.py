@@ -22,10 +22,14 @@ MAIN_MODULE = "index.js"
 
 @dataclass(frozen=True, kw_only=True)
 class ImageApiArgs:
-    """`bindings` per provider; every provider named there becomes a version."""
+    """`bindings` per provider; every provider named there becomes a version.
+
+    `adopted_id` is the id of a Worker that exists already and is taken over.
+    """
 
     account_id: str
-    worker_name: str
+    worker_name: pulumi.Input[str]
+    adopted_id: str | None
     workers_dev: bool
     modules: Sequence[WorkerModule]
     bindings: Mapping[str, Sequence[Binding]]
@@ -43,7 +47,7 @@ class ImageApi(pulumi.ComponentResource):
             name=args.worker_name,
             subdomain=cloudflare.WorkerSubdomainArgs(enabled=args.workers_dev, previews_enabled=True),
             observability=cloudflare.WorkerObservabilityArgs(enabled=True, head_sampling_rate=1),
-            opts=child,
+            opts=pulumi.ResourceOptions.merge(child, _worker_options(args)),
         )
         self.worker_name = self.worker.name
         versions = {
@@ -79,6 +83,20 @@ class ImageApi(pulumi.ComponentResource):
             ),
             opts=child,
         )
+
+
+def _worker_options(args: ImageApiArgs) -> pulumi.ResourceOptions:
+    """How a Worker logs and is labelled stays the team's own; where it answers is declared.
+
+    An import must match what is declared. Preflight sees to that, but not in a preview, which may write nothing: there
+    the difference, which Preflight tells, is left out.
+    """
+    own = ["logpush", "observability", "tags", "tail_consumers"]
+    if args.adopted_id is None:
+        return pulumi.ResourceOptions(ignore_changes=own)
+    if pulumi.runtime.is_dry_run():
+        own.append("subdomain")
+    return pulumi.ResourceOptions(ignore_changes=own, import_=f"{args.account_id}/{args.adopted_id}")
 
 
 def _module(module: WorkerModule) -> cloudflare.WorkerVersionModuleArgs:

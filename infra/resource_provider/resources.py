@@ -249,3 +249,37 @@ class BucketContents(_Resource):
     ) -> None:
         inputs = {"accountId": account_id, "bucketName": bucket_name, "forceDestroy": force_destroy}
         super().__init__(f"{PACKAGE}:index:BucketContents", resource_name, inputs, opts)
+
+
+class Preflight(_Resource):
+    """Proof that the token is taken and that the names are free, ours, or to be taken over."""
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        account_id: pulumi.Input[str],
+        worker_name: pulumi.Input[str],
+        bucket_name: pulumi.Input[str],
+        workers_dev: pulumi.Input[bool],
+        adopt_worker_id: pulumi.Input[str] | None = None,
+        adopt_bucket: pulumi.Input[str] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        inputs = {
+            "accountId": account_id,
+            "workerName": worker_name,
+            "bucketName": bucket_name,
+            "workersDev": workers_dev,
+            "adoptWorkerId": adopt_worker_id,
+            "adoptBucket": adopt_bucket,
+        }
+        super().__init__(f"{PACKAGE}:index:Preflight", resource_name, _present(inputs), opts)
+
+    @property
+    def worker_name(self) -> pulumi.Output[str]:
+        return self._output("workerName")
+
+    @property
+    def bucket_name(self) -> pulumi.Output[str]:
+        return self._output("bucketName")

@@ -71,6 +71,14 @@ _SPLIT_INPUTS = {
     "reason": _STRING,
 }
 _CONTENTS_INPUTS = {"accountId": _STRING, "bucketName": _STRING, "forceDestroy": {"type": "boolean"}}
+_PREFLIGHT_INPUTS = {
+    "accountId": _STRING,
+    "workerName": _STRING,
+    "bucketName": _STRING,
+    "workersDev": {"type": "boolean"},
+    "adoptWorkerId": _STRING,
+    "adoptBucket": _STRING,
+}
 _PROVIDER_INPUTS = {
     "cloudflareApiToken": _SECRET,
     "cloudflareBaseUrl": _STRING,
@@ -101,6 +109,9 @@ SCHEMA: Mapping[str, Any] = {
             _SPLIT_INPUTS,
             {"deploymentId": _STRING, "liveVerdict": _STRING, "reportPath": _STRING},
             ("accountId", "workerName", "gatewayUrl", "versions", "verification"),
+        ),
+        f"{PACKAGE}:index:Preflight": _resource(
+            _PREFLIGHT_INPUTS, {}, ("accountId", "workerName", "bucketName", "workersDev")
         ),
         f"{PACKAGE}:index:BucketContents": _resource(_CONTENTS_INPUTS, {}, tuple(_CONTENTS_INPUTS)),
     },

@@ -36,6 +36,7 @@ from infra.resource_provider.controller import (
     Session,
 )
 from infra.resource_provider.engine_log import EngineLog, EngineStub, connect
+from infra.resource_provider.preflight import PreflightController
 from infra.resource_provider.property_values import from_plain, secret_paths, to_plain
 from infra.resource_provider.runpod_endpoint import RunPodEndpointController
 from infra.resource_provider.schema import PACKAGE, SCHEMA
@@ -57,6 +58,7 @@ def controllers() -> dict[str, Controller]:
         f"{PACKAGE}:index:Verification": VerificationController(),
         f"{PACKAGE}:index:TrafficSplit": TrafficSplitController(),
         f"{PACKAGE}:index:BucketContents": BucketContentsController(),
+        f"{PACKAGE}:index:Preflight": PreflightController(),
     }
 
 

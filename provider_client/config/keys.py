@@ -19,6 +19,9 @@ NAMESPACE = "image-generation"
 ProviderName = Annotated[str, StringConstraints(min_length=1)]
 BucketName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")]
 WorkerName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,61}[a-z0-9]$")]
+HOST = r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+([a-z]{2,63}|localhost:\d{1,5})"  # with a port: on the emulator
+HostName = Annotated[str, StringConstraints(pattern=rf"^{HOST}$")]
+PublicAccess = Annotated[str, StringConstraints(pattern=rf"^(worker|r2dev|{HOST})$")]
 AccountId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 
 
@@ -64,9 +67,9 @@ class ScenarioModels(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    txt2img: str = "model_bfl-flux-2-dev"
-    img2img: str = "model_bfl-flux-2-dev"
-    remove_background: str = "model_photoroom-background-removal"
+    txt2img: str | None = Field(None, description="default: model_bfl-flux-2-dev; legacy shape: flux.1-dev")
+    img2img: str | None = Field(None, description="the same")
+    remove_background: str | None = Field(None, description="default: model_photoroom-background-removal")
 
 
 class Scenario(Section):
@@ -134,15 +137,19 @@ class StackConfig(Section):
     account_id: AccountId = Field(description="Cloudflare account")
     worker_name: WorkerName | None = Field(None, description="default: <project>-<stack>")
     worker_bundle: str | None = Field(None, description="directory of your own Worker's modules instead of ours")
+    adopt_worker_id: str | None = Field(
+        None, description="id of an existing Worker called workerName to take over"
+    )
     workers_dev: bool = Field(True, description="answer on workers.dev")
-    custom_domain: str | None = Field(None, description="answer on this host name as well; needs zoneId")
+    custom_domain: HostName | None = Field(None, description="answer on this host name as well; needs zoneId")
     zone_id: str | None = Field(None, description="Cloudflare zone of customDomain and of an asset domain")
 
     asset_bucket: BucketName | None = Field(None, description="R2 bucket; default: <project>-<stack>-assets")
     asset_bucket_location: Literal["apac", "eeur", "enam", "weur", "wnam", "oc"] | None = Field(
         None, description="R2 location hint"
     )
-    asset_public_access: str = Field("worker", description="worker, r2dev, or the host name of a domain")
+    adopt_bucket: BucketName | None = Field(None, description="existing bucket to take over, with its objects")
+    asset_public_access: PublicAccess = Field("worker", description="worker, r2dev, or the host name of a domain")
     asset_cors_origins: tuple[str, ...] = Field(("*",), description="origins that may load assets")
     asset_retention_days: int = Field(0, ge=0, description="delete assets after so many days; 0 = keep")
     asset_bucket_force_destroy: bool = Field(False, description="`pulumi destroy` empties the bucket first")

@@ -18,9 +18,13 @@ KEYS = {
     field.alias: name for name, field in StackConfig.model_fields.items() if field.alias and name not in NOT_KEYS
 }
 
+HOST_NAME = "a host name such as images.example.com"
 PATTERNS = {
     "accountId": "the 32 hexadecimal digits that the Cloudflare dashboard shows in its address",
     "workerName": "up to 63 lower-case letters, digits and dashes, beginning and ending with a letter or digit",
+    "adoptBucket": "the name of a bucket",
+    "customDomain": HOST_NAME,
+    "assetPublicAccess": f"worker, r2dev, or {HOST_NAME}",
     "assetBucket": "3 to 63 lower-case letters, digits and dashes, beginning and ending with a letter or digit",
 }
 EXPECTED = {  # pydantic's error types in our words
@@ -161,6 +165,11 @@ def _contradictions(config: StackConfig) -> Iterator[str]:
         yield f"{NAMESPACE}:workersDev is false and there is no customDomain: the gateway would have no address"
     if config.asset_public_access not in ("worker", "r2dev") and not config.zone_id:
         yield f"{NAMESPACE}:assetPublicAccess is a domain and needs zoneId. Set it: pulumi config set zoneId <id>"
+    if config.adopt_bucket and config.adopt_bucket != config.resolved_bucket_name:
+        yield (
+            f"{NAMESPACE}:adoptBucket is {config.adopt_bucket}, but the stack's bucket is "
+            f"{config.resolved_bucket_name}. Set it: pulumi config set assetBucket {config.adopt_bucket}"
+        )
     yield from _runpod(config)
 
 
