@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -73,18 +74,25 @@ class Subject:
             deadline_seconds=CALL_SECONDS,
         )
 
+    def base_url(self, vendor: str) -> str | None:
+        """From the raw values: also where the rest of the configuration is wrong, a key goes nowhere else."""
+        try:
+            address = json.loads(self.values.get("baseUrls", "{}"))[vendor]
+        except (ValueError, KeyError, TypeError):
+            return None
+        return address if isinstance(address, str) else None
+
     def runpod_key(self) -> str | None:
         """The key that `pulumi up` manages the endpoint with."""
         own = self.values.get("runpodManagementApiKey") or self.values.get("runpodApiKey")
         return own or self.environment.get("RUNPOD_API_KEY")
 
     def runpod(self) -> RunPodManagementApi:
-        configured = self.config.base_urls.runpod_management if self.config else None
         return RunPodManagementApi(
             self.runpod_key() or "",
             http=self.http,
             clock=SystemClock(),
-            base_url=configured or default_base_url(self.environment),
+            base_url=self.base_url("runpodManagement") or default_base_url(self.environment),
             deadline_seconds=CALL_SECONDS,
         )
 
@@ -93,13 +101,12 @@ class Subject:
         configured = {
             variable: self.values[key] for key, variable in credential_variables().items() if self.values.get(key)
         }
-        urls = self.config.base_urls if self.config else None
         endpoint_id = self.config.runpod.endpoint_id if self.config and self.config.runpod else None
         configured |= {
             name: value
             for name, value in (
-                ("SCENARIO_BASE_URL", urls.scenario if urls else None),
-                ("RUNPOD_ENDPOINT_BASE_URL", urls.runpod_jobs if urls else None),
+                ("SCENARIO_BASE_URL", self.base_url("scenario")),
+                ("RUNPOD_ENDPOINT_BASE_URL", self.base_url("runpodJobs")),
                 ("RUNPOD_COMFYUI_ENDPOINT_ID", endpoint_id or (self.owned.endpoint_id if self.owned else None)),
             )
             if value
