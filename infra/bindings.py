@@ -78,7 +78,7 @@ def worker_bindings(
 
 def _section(section: Any, exclude: set[str] | None = None) -> str:
     """A configuration section as the Worker reads it: camelCase, sorted, so that equal settings are equal text."""
-    document = section.model_dump(mode="json", by_alias=True, exclude=exclude)
+    document = section.model_dump(mode="json", by_alias=True, exclude=exclude, exclude_none=True)
     return json.dumps(document, sort_keys=True, separators=(",", ":"))
 
 

@@ -102,7 +102,11 @@ class Gateway(Section):
 class Verification(Section):
     candidate_assets: int = Field(4, ge=1, le=64, description="assets generated before traffic moves")
     live_assets: int = Field(12, ge=0, le=64, description="assets generated after it moved; 0 = none")
-    operations: tuple[Operation, ...] = Field((Operation.TXT2IMG,), min_length=1, description="operations tried")
+    operations: tuple[Operation, ...] = Field(
+        tuple(Operation),
+        min_length=1,
+        description="operations in use: each is tried, none may be lost by a switch",
+    )
     budgets: dict[Operation, float] = Field({}, description="seconds per operation; default: the plan's p95")
     max_spend_usd: float | None = Field(None, gt=0, description="cap per run")
     max_spend_usd_per_day: float | None = Field(None, gt=0, description="cap per day")

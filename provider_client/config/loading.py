@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from provider_client.config.keys import NAMESPACE, RunPod, StackConfig, credential_variables
 from provider_client.errors import ConfigError
+from provider_client.providers import PROVIDERS
 
 NOT_KEYS = ("stack", "credentials")
 KEYS = {
@@ -194,6 +195,11 @@ def _providers(config: StackConfig) -> Iterator[str]:
             if missing[name][0] == "runpod":
                 command = "pulumi config set --path runpod.image <image>"
             yield f"{NAMESPACE}:{key} is {name}, but {keys} is not set{hint}. Set it: {command}"
+        elif lost := set(config.verification.operations) - PROVIDERS[name].operations:
+            yield (
+                f"{NAMESPACE}:{key} is {name}, which cannot do {', '.join(sorted(lost))}. If your users do without, "
+                "say what remains in use: pulumi config set --path 'verification.operations[0]' <operation>"
+            )
 
 
 def _runpod(config: StackConfig) -> Iterator[str]:

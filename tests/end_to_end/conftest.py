@@ -39,7 +39,8 @@ def project(emulator: Emulator, tmp_path: Path) -> Project:
     created.create()
     created.set("verification.candidateAssets", "2")
     created.set("verification.liveAssets", "3")
-    created.set("verification.budgets.txt2img", str(PATIENT_SECONDS))
+    for operation in ("txt2img", "img2img", "remove_background", "pipeline"):
+        created.set(f"verification.budgets.{operation}", str(PATIENT_SECONDS))
     return created
 
 
