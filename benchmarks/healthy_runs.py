@@ -1,6 +1,6 @@
 """Never cry wolf: how many verifications of a healthy provider on the emulator are SUCCESSFUL?
 
-    python -m benchmarks.healthy_runs [runs per provider] [speed]
+    python -m benchmarks.healthy_runs [runs per provider] [speed] [provider ...]
 
 The real Worker on workerd, all four operations, four assets per run. Prints the count, and the time of a run against
 the sum of its generation times.
@@ -12,6 +12,7 @@ import statistics
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from emulator.supervisor import running
@@ -43,10 +44,10 @@ def healthy_run(gateway: Gateway, provider: str, speed: float) -> tuple[Report, 
     return report, report.wall_seconds / generating
 
 
-def main(runs: int, speed: float) -> None:
+def main(runs: int, speed: float, providers: Sequence[str] = PROVIDERS) -> None:
     with running(speed=speed) as emulator, open_client() as http:
         cloud = Cloud(emulator, http)
-        for provider in PROVIDERS:
+        for provider in providers:
             gateway, began = cloud.deploy(provider), time.monotonic()
             played = [healthy_run(gateway, provider, speed) for _ in range(runs)]
             outcomes = Counter(report.verdict.outcome for report, _ in played)
@@ -61,4 +62,5 @@ def main(runs: int, speed: float) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 20, float(sys.argv[2]) if len(sys.argv) > 2 else 50.0)
+    runs, speed, *chosen = [*sys.argv[1:], *("20", "50")[len(sys.argv) - 1 :]]
+    main(int(runs), float(speed), chosen or PROVIDERS)
