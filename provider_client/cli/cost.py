@@ -117,7 +117,7 @@ def _report(arguments: argparse.Namespace, context: Context) -> CostReport:
         saving=found,
         break_even=break_even,
         sentence=cost_sentence(costs[-1], baseline, usage, found, break_even),
-        notes=(*note, *(facts.notes if "runpod" in (current, wanted) else ())),
+        notes=(*note, *((*facts.notes, *_correction(facts)) if "runpod" in (current, wanted) else ())),
         warnings=warnings,
     )
 
@@ -242,9 +242,13 @@ def _workers_max(endpoint: dict[str, object]) -> int:
 def _warnings(facts: RunPodFacts) -> tuple[str, ...]:
     if facts.endpoint is None:
         return ()
-    correction = plan_correction(facts.endpoint.gpu_types, facts.price, facts.catalog)
-    limits = limit_warnings(facts.endpoint.workers_max, facts.others_max, facts.price)
-    return (*limits, *([correction] if correction else []))
+    return tuple(limit_warnings(facts.endpoint.workers_max, facts.others_max, facts.price))
+
+
+def _correction(facts: RunPodFacts) -> tuple[str, ...]:
+    types = facts.endpoint.gpu_types if facts.endpoint else ()
+    said = plan_correction(types, facts.price, facts.catalog)
+    return (said,) if said else ()
 
 
 def _print(context: Context, report: CostReport) -> None:

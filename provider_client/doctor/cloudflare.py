@@ -10,8 +10,7 @@ import httpx
 from provider_client.doctor.findings import Finding, not_checked, ok, problem, problem_from, refused
 from provider_client.doctor.running import CALL_SECONDS
 from provider_client.doctor.subject import Subject
-from provider_client.errors import AuthError, ExitCode, NotFoundError, SwitchbackError
-from provider_client.rollout.history import OUR_VERSIONS
+from provider_client.errors import AuthError, ExitCode, SwitchbackError
 
 TOKEN = re.compile(r"[0-9A-Za-z_-]{40,80}")  # what the official resource plugin accepts from configuration
 SET_TOKEN = "pulumi config set --secret cloudflare:apiToken <token>"  # noqa: S105 - a command
@@ -69,21 +68,25 @@ def check_worker(subject: Subject) -> Iterator[Finding]:
         yield missing
         return
     name = subject.config.resolved_worker_name if subject.config else ""
+    api = subject.cloudflare()
     try:
-        versions = subject.cloudflare().versions(name or "switchback-doctor")
-    except NotFoundError:
-        yield _readable("worker", "Workers Scripts")
-        if name:
-            yield ok("worker", f"the name {name} is free")
-        return
+        found = api.worker(name or "switchback-doctor")
+        ours = found is not None and any(version.is_ours for version in api.versions(name))
     except SwitchbackError as error:
         yield _unreadable("worker", "Workers Scripts", subject, error)
         return
     yield _readable("worker", "Workers Scripts")
-    if not name:
-        return
-    ours = any(version.message.startswith(OUR_VERSIONS) for version in versions)
-    yield _taken(subject, "worker", "Worker", name, "workerName", marked=ours)
+    adopted = subject.config.adopt_worker_id if subject.config else None
+    if found and adopted == found.id:
+        yield ok("worker", f"the Worker {name} exists and is taken over")
+    elif found and name:
+        take_over = f"pulumi config set adoptWorkerId {found.id}"
+        yield _taken(subject, "worker", "Worker", name, "workerName", marked=ours, take_over=take_over)
+    elif adopted:
+        what = f"adoptWorkerId is set, but there is no Worker {name}"
+        yield problem("worker", what, "pulumi config rm adoptWorkerId", ExitCode.CONFIG)
+    elif name:
+        yield ok("worker", f"the name {name} is free")
 
 
 def check_bucket(subject: Subject) -> Iterator[Finding]:
@@ -99,8 +102,15 @@ def check_bucket(subject: Subject) -> Iterator[Finding]:
         yield _unreadable("bucket", "Workers R2 Storage", subject, error)
         return
     yield _readable("bucket", "Workers R2 Storage")
-    if name and exists:
-        yield _taken(subject, "bucket", "bucket", name, "assetBucket", marked=False)
+    adopted = subject.config.adopt_bucket if subject.config else None
+    if exists and adopted:
+        yield ok("bucket", f"the bucket {name} exists and is taken over")
+    elif exists and name:
+        take_over = f"pulumi config set adoptBucket {name}"
+        yield _taken(subject, "bucket", "bucket", name, "assetBucket", marked=False, take_over=take_over)
+    elif adopted:
+        what = f"adoptBucket is set, but there is no bucket {name}"
+        yield problem("bucket", what, "pulumi config rm adoptBucket", ExitCode.CONFIG)
     elif name:
         yield ok("bucket", f"the name {name} is free")
 
@@ -125,7 +135,9 @@ def _unreadable(check: str, permission: str, subject: Subject, error: Switchback
     return problem_from(check, error, SET_TOKEN if isinstance(error, AuthError) else "")
 
 
-def _taken(subject: Subject, check: str, what: str, name: str, key: str, *, marked: bool) -> Finding:
+def _taken(
+    subject: Subject, check: str, what: str, name: str, key: str, *, marked: bool, take_over: str
+) -> Finding:
     """A name in use is fine when this stack's state has it; a mark of ours alone may be another stack's."""
     if subject.owned is None:
         why = f"the {what} {name} exists; whether this stack made it is not known ({subject.owned_error})"
@@ -134,5 +146,5 @@ def _taken(subject: Subject, check: str, what: str, name: str, key: str, *, mark
     if name in ours:
         return ok(check, f"the {what} {name} is this stack's own")
     whose = "made by another Switchback stack, or by this one before its state was lost" if marked else "not ours"
-    fix = f"pulumi config set {key} <another name>"
+    fix = f"pulumi config set {key} <another name>, or take it over: {take_over}"
     return problem(check, f"the {what} {name} exists already ({whose}): `up` would fail", fix)

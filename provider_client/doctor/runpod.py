@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from provider_client.config.keys import RunPod
-from provider_client.costs import limit_warnings, plan_correction
+from provider_client.costs import limit_warnings
 from provider_client.doctor.findings import Finding, not_checked, ok, problem, problem_from, warning
 from provider_client.doctor.subject import Subject
 from provider_client.errors import AuthError, ExitCode, SwitchbackError
@@ -99,9 +99,7 @@ def check_gpus(subject: Subject) -> Iterator[Finding]:
     if price is None:
         yield not_checked("gpu", "RunPod's catalog has no price for this GPU")
         return
-    said = plan_correction(runpod.gpu_types, price, catalog)
-    each = f"one worker always on costs ${price.per_day_usd:.2f} a day ({price.source})"
-    yield warning("gpu", said, "switchback cost") if said and runpod.workers_min else ok("gpu", each)
+    yield ok("gpu", f"one worker always on costs ${price.per_day_usd:.2f} a day ({price.source})")
 
 
 def _stock(name: str, stock: str) -> Finding:

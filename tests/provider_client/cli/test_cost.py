@@ -94,7 +94,7 @@ def test_without_an_accepted_key_the_packages_table_is_used_and_said(ask: Cost, 
     assert answer["costs_usd"]["runpod"]["live_workers_per_day"] == 45.79
     assert "2026-06-08" in answer["costs_usd"]["runpod"]["source"]
     assert any("401" in note for note in answer["notes"])
-    assert "$45.79" in answer["warnings"][-1]
+    assert "$45.79" in answer["notes"][-1]
 
 
 def test_other_endpoints_count_into_the_worker_quota(ask: Cost, runpod: dict[str, Any]) -> None:

@@ -207,11 +207,26 @@ def test_names_in_use_are_ours_theirs_or_not_known(cloud: Emulator, http: httpx.
     for check, key in (("worker", "workerName"), ("bucket", "assetBucket")):
         taken = only(examine(), check, Level.PROBLEM)
         assert taken.exit_code is ExitCode.RESOURCE
-        assert taken.fix == f"pulumi config set {key} <another name>"
+        assert taken.fix.startswith(f"pulumi config set {key} <another name>")
         ours = examine(owned=Owned(workers=frozenset({"gateway"}), buckets=frozenset({"gateway-assets"})))
         assert [one.level for one in found(ours, check)] == [Level.OK, Level.OK]
         unknown = examine(owned=None, owned_error="the backend is down")
         assert "the backend is down" in only(unknown, check, Level.NOT_CHECKED).what
+
+
+def test_what_is_to_be_taken_over_must_exist(cloud: Emulator, http: httpx.Client, examine: Examine) -> None:
+    """adoptWorkerId and adoptBucket: the fix of a clash gives their values; without the thing they are a problem."""
+    for check, key, value in (("worker", "adoptWorkerId", "0" * 32), ("bucket", "adoptBucket", "gateway-assets")):
+        missing = only(examine({key: value}), check, Level.PROBLEM)
+        assert (missing.fix, missing.exit_code) == (f"pulumi config rm {key}", ExitCode.CONFIG)
+    account = f"/client/v4/accounts/{ACCOUNT}"
+    api(cloud, http, "POST", f"{account}/workers/workers", {"name": "gateway"})
+    api(cloud, http, "POST", f"{account}/r2/buckets", {"name": "gateway-assets"})
+    for check in ("worker", "bucket"):
+        key, _, value = (
+            only(examine(), check, Level.PROBLEM).fix.rpartition("pulumi config set ")[2].partition(" ")
+        )
+        assert {one.level for one in found(examine({key: value}), check)} == {Level.OK}
 
 
 def test_the_state_tells_what_the_stack_made() -> None:
@@ -267,8 +282,10 @@ def test_an_existing_endpoint_must_exist(cloud: Emulator, http: httpx.Client, ex
 
 
 def test_gpu_types_exist_are_in_stock_and_have_a_price(cloud: Emulator, examine: Examine) -> None:
-    """The plan's wrong price is corrected; a near miss is answered with the right name."""
-    assert "$45.79" in only(examine(), "gpu", Level.WARNING).what
+    """With its source; a near miss is answered with the right name."""
+    stock, price = found(examine(), "gpu")
+    assert (stock.level, price.level) == (Level.OK, Level.OK)
+    assert "$45.79 a day (RunPod's live catalog" in price.what
     misspelt = only(examine({"runpod": {**RUNPOD, "gpuTypes": ["L40"]}}), "gpu", Level.PROBLEM)
     assert "did you mean 'NVIDIA L40'" in misspelt.what
     assert misspelt.exit_code is ExitCode.CONFIG
