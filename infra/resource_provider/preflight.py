@@ -14,7 +14,7 @@ from infra.resource_provider.property_values import is_known
 from provider_client.cloudflare import CloudflareApi, Worker
 
 REQUIRED = ("accountId", "workerName", "bucketName")
-COMPARED = (*REQUIRED, "adoptWorkerId", "adoptBucket", "workersDev")
+ADOPTING = ("adoptWorkerId", "adoptBucket")
 LOOK_UP_SECONDS = 4.0  # so that trouble is named within 5
 
 
@@ -32,7 +32,9 @@ class PreflightController:
         return Checked(inputs, tuple(failure for failure in (worker, bucket) if failure))
 
     def diff(self, session: Session, resource_id: str, state: Properties, inputs: Properties) -> Diff:
-        return Diff(changed=tuple(name for name in COMPARED if state.get(name) != inputs.get(name)))
+        """What was taken over stays taken over: its keys may go without a difference."""
+        named = (*REQUIRED, *(name for name in ADOPTING if inputs.get(name)))
+        return Diff(changed=tuple(name for name in named if state.get(name) != inputs.get(name)))
 
     def create(self, session: Session, inputs: Properties, *, preview: bool) -> Created:
         self._take_over(session, {}, inputs, preview=preview)

@@ -6,6 +6,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 
+import httpx
+
 from infra.resource_provider.controller import Checked, Created, Diff, Failure, Live, Properties, Session
 from infra.resource_provider.proof import Proof, cloudflare, failing_lines, gateway_token, plan_failures, prove
 from infra.resource_provider.property_values import is_known
@@ -122,9 +124,13 @@ class TrafficSplitController:
         api, worker, desired = cloudflare(session, inputs["accountId"]), inputs["workerName"], split_from(inputs)
         active = api.active_deployment(worker)
         guard_rollback(active, desired, _provider_of(api, inputs), _acknowledged(inputs))
-        live = _LiveVerification(session, inputs, desired)
+        bound = _is_bound(api, inputs)
+        live = _LiveVerification(session, inputs, desired, None if bound else api)
 
         def confirm(split: Split) -> None:
+            if not bound:
+                session.log.status("nothing is bound to this Worker yet, so its own versions are asked")
+                return
             confirm_through_health(
                 inputs["gatewayUrl"],
                 worker,
@@ -159,23 +165,29 @@ class TrafficSplitController:
 
 
 class _LiveVerification:
-    """The live plan against the version it means; below 100 % every request is pinned by the override header."""
+    """The live plan against the version it means; below 100 % every request is pinned by the override header.
 
-    def __init__(self, session: Session, inputs: Properties, desired: Split) -> None:
+    `unbound` is given while the gateway's own address does not exist: it tells the version's preview address.
+    """
+
+    def __init__(
+        self, session: Session, inputs: Properties, desired: Split, unbound: CloudflareApi | None
+    ) -> None:
         self.plan = VerificationPlan.model_validate(inputs["livePlan"]) if inputs.get("livePlan") else None
         self.report: Report | None = None
         self.report_path = ""
         self._session, self._inputs, self._desired = session, inputs, desired
+        self._unbound = unbound
 
     def run(self) -> Verdict:
         if self.plan is None:
             raise AssertionError("there is no live plan to run")
-        share = self._share(self.plan.provider)
+        share, worker = self._share(self.plan.provider), self._inputs["workerName"]
         target = Target(
-            base_url=self._inputs["gatewayUrl"],
+            base_url=_preview_of(self._unbound, worker, share) if self._unbound else self._inputs["gatewayUrl"],
             provider=share.provider,
             version_id=share.version_id,
-            worker_name=self._inputs["workerName"],
+            worker_name=worker,
             token=gateway_token(self._session.config),
             override=share.percent < 100,
         )
@@ -276,6 +288,18 @@ def _message(inputs: Properties, active: Deployment | None, api: CloudflareApi) 
         "commit": next((environment[name] for name in COMMIT_VARIABLES if environment.get(name)), ""),
     }
     return DeploymentMessage(MessageKind.UP, fields)
+
+
+def _is_bound(api: CloudflareApi, inputs: Properties) -> bool:
+    """Whether the gateway's address leads to the Worker: a custom domain is bound after the first move only."""
+    host = httpx.URL(inputs["gatewayUrl"]).host
+    if _preview_of(api, inputs["workerName"], split_from(inputs)[0]).partition("-")[2].startswith(host):
+        return True  # workers.dev, where a preview's address is `<8 hex digits>-` and the gateway's
+    return api.worker_behind(host) == str(inputs["workerName"])
+
+
+def _preview_of(api: CloudflareApi, worker: str, share: Share) -> str:
+    return next(iter(api.version(worker, share.version_id).urls), "")
 
 
 def _done(result: MoveResult, desired: Split) -> str:

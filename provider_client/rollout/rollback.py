@@ -79,7 +79,8 @@ def plan_rollback(
     )
     warnings = (*warnings, *_age_warnings(main, target, deployable))
     provider = provider_of(target.id) or "unknown"
-    return RollbackPlan(live, active.id, Share(provider, target.id, 100), already=False, warnings=warnings)
+    share = Share(provider, target.id, 100, target.is_ours)
+    return RollbackPlan(live, active.id, share, already=False, warnings=warnings)
 
 
 def roll_back(

@@ -40,6 +40,7 @@ class Share:
     provider: str
     version_id: str
     percent: float
+    is_ours: bool = True  # False: uploaded by somebody else, so that its /health, if any, proves nothing
 
 
 Split = tuple[Share, ...]
@@ -216,9 +217,10 @@ class _Undo:
 
 def split_of(api: CloudflareApi, worker: str, deployment: Deployment) -> Split:
     """A deployment with the provider of each of its versions."""
+    versions = ((share, api.version(worker, share.version_id)) for share in deployment.versions)
     return tuple(
-        Share(api.version(worker, share.version_id).provider or "unknown", share.version_id, share.percent)
-        for share in deployment.versions
+        Share(version.provider or "unknown", share.version_id, share.percent, version.is_ours)
+        for share, version in versions
     )
 
 
@@ -242,14 +244,17 @@ def confirm_through_health(
 
     Each version must answer for itself through the override header (ignored silently for a version that is not
     deployed, so the answer is checked); then five plain answers in a row must come from versions with traffic.
+    A version that somebody else uploaded (a Worker that was taken over) cannot prove itself and is not asked.
     `clock` is wall time.
     """
     end = clock.now() + deadline_seconds
     serving = {share.version_id: share.provider for share in shares if share.percent > 0}
-    questions: list[tuple[dict[str, str], str | None]] = [
-        *(({share.version_id: share.provider}, share.version_id) for share in shares),
-        *[(serving, None)] * PLAIN_ANSWERS,
-    ]
+    foreign = any(share.percent > 0 and not share.is_ours for share in shares)
+    pinned = [({share.version_id: share.provider}, share.version_id) for share in shares if share.is_ours]
+    plain = [] if foreign else [(serving, None)] * PLAIN_ANSWERS
+    questions: list[tuple[dict[str, str], str | None]] = [*pinned, *plain]
+    if foreign:
+        progress("what serves now was not uploaded by this stack: Cloudflare's answer has to do as proof")
     asked, pause, said = 0, 0.1, ""
     while asked < len(questions):
         expected, override = questions[asked]
@@ -266,7 +271,7 @@ def confirm_through_health(
                 f"{problem}.",
                 fix="look at `switchback status` and at the Worker's log",
             )
-        asked = min(asked, len(shares))  # plain answers count only in a row
+        asked = min(asked, len(pinned))  # plain answers count only in a row
         clock.sleep(pause)
         pause = min(2.0, pause * 2)
 

@@ -17,7 +17,10 @@ PROVIDERS = {SCENARIO: "scenario", RUNPOD: "runpod"}
 
 
 class EdgeStub:
-    """`says` is what /health claims instead of the truth; `down` takes Cloudflare's API away."""
+    """`says` is what /health claims instead of the truth; `down` takes Cloudflare's API away.
+
+    `foreign` versions were uploaded by somebody else; `domains` are bound to Workers.
+    """
 
     def __init__(self) -> None:
         self.deployments: list[dict[str, Any]] = []
@@ -25,6 +28,8 @@ class EdgeStub:
         self.says: dict[str, str] = {}
         self.down = False
         self.generations = 0
+        self.foreign: set[str] = set()
+        self.domains: list[dict[str, str]] = [{"hostname": "gateway.invalid", "service": WORKER}]
 
     def deploy(self, shares: dict[str, float], message: str = "", source: str = "api") -> None:
         self.deployments.insert(
@@ -60,7 +65,12 @@ class EdgeStub:
         version = path.rpartition("/")[2]
         if version in PROVIDERS:
             bindings = [{"type": "plain_text", "name": "IMAGE_GENERATION_PROVIDER", "text": PROVIDERS[version]}]
-            return _ok({"id": version, "number": 1, "bindings": bindings, "annotations": {}})
+            annotations = {} if version in self.foreign else {"workers/message": "switchback provider=x source=y"}
+            urls = [f"https://{version[:8]}-preview.invalid"]
+            body = {"id": version, "number": 1, "bindings": bindings, "annotations": annotations, "urls": urls}
+            return _ok(body)
+        if path.endswith("/workers/domains"):
+            return _ok(self.domains)
         return httpx.Response(404, json={"success": False, "errors": [{"code": 10007, "message": "not found"}]})
 
     def _gateway(self, request: httpx.Request) -> httpx.Response:

@@ -212,3 +212,27 @@ def test_read_without_any_deployment_says_gone(split: TrafficSplitController, ed
 
 def test_another_worker_is_another_split(split: TrafficSplitController, edge_session: Session) -> None:
     assert split.diff(edge_session, "id", TO_RUNPOD, {**TO_RUNPOD, "workerName": "b"}).replaces == ("workerName",)
+
+
+def test_a_domain_that_is_not_bound_yet_is_not_asked(
+    split: TrafficSplitController, edge: EdgeStub, edge_session: Session
+) -> None:
+    """The first move comes before the custom domain: the version proves itself on its own preview address."""
+    edge.domains = []
+    inputs = {**TO_RUNPOD, "gatewayUrl": "https://images.invalid", "livePlan": HEALTH_ONLY}
+    outputs = split.create(edge_session, inputs, preview=False).outputs
+    assert outputs["liveVerdict"] == "SUCCESSFUL"
+    assert outputs["gatewayUrl"] == "https://images.invalid"
+
+
+def test_what_somebody_else_uploaded_is_put_back_without_asking_it(
+    split: TrafficSplitController, edge: EdgeStub, edge_session: Session
+) -> None:
+    """A Worker that was taken over serves again when ours fails, though it has no /health that could prove it."""
+    edge.foreign, edge.says = {SCENARIO}, {SCENARIO: "no provider of ours"}
+    edge.deploy({SCENARIO: 100}, message="made in the dashboard")
+    broken = default_plan(stage="live", provider="runpod", assets=4, operations=[Operation.TXT2IMG])
+    inputs = {**TO_RUNPOD, "livePlan": broken.model_dump(mode="json")}
+    with pytest.raises(VerificationFailed, match="previous split is back"):
+        split.create(edge_session, inputs, preview=False)
+    assert edge.live == {SCENARIO: 100}

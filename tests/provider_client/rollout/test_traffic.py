@@ -323,3 +323,23 @@ def test_a_split_is_described_in_percent() -> None:
     assert (
         describe((Share("scenario", "v1", 99.5), Share("runpod", "v2", 0.5))) == "scenario 99.5 % + runpod 0.5 %"
     )
+
+
+def test_what_somebody_else_uploaded_is_not_asked_for_proof() -> None:
+    """A version of a Worker that was taken over need not know /health: no request is made, and it is said."""
+    said: list[str] = []
+
+    def refuse(request: httpx.Request) -> httpx.Response:
+        raise AssertionError(f"{request.url} was asked")
+
+    with httpx.Client(transport=httpx.MockTransport(refuse)) as http:
+        confirm_through_health(
+            "https://gateway.invalid",
+            "gateway",
+            (Share("unknown", "legacy", 100, is_ours=False),),
+            http=http,
+            token="dummy",
+            clock=ManualClock(),
+            progress=said.append,
+        )
+    assert "not uploaded by this stack" in said[0]
