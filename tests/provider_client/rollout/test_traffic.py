@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from provider_client.clock import ManualClock
 from provider_client.cloudflare import CloudflareApi, Deployment, VersionShare
 from provider_client.errors import (
     DeadlineExceeded,
