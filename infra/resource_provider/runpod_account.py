@@ -7,14 +7,13 @@ from functools import cached_property
 from typing import TypeVar
 
 from infra.resource_provider.controller import Properties, Session
+from provider_client.costs import Endpoint, limit_warnings, preview_sentence
 from provider_client.errors import NotFoundError, SwitchbackError
-from provider_client.gpu_catalog import GpuCatalog, Price, packaged_catalog
+from provider_client.gpu_catalog import GpuCatalog, packaged_catalog
 from provider_client.runpod_management import RunPodManagementApi
 
 LOOK_UP_SECONDS = 5.0  # look-ups of a preview: a RunPod that is down must not hold up a return to Scenario
 OUTAGE_SECONDS = 30.0  # about as long as a preview
-DEFAULT_WORKER_QUOTA = 5  # over all endpoints; more with a higher balance (RunPod's docs, 2026-06)
-DEFAULT_SPEND_LIMIT_USD_PER_HOUR = 80.0
 
 Answer = TypeVar("Answer")
 
@@ -83,7 +82,7 @@ class RunPodAccount:
             int((e.get("workers") or {}).get("max") or 0) for e in endpoints if e.get("name") != settings["name"]
         )
         price = self.catalog.price(settings["gpuTypes"], settings["gpuCount"])
-        for warning in limit_warnings(settings, others, price):
+        for warning in limit_warnings(settings["workersMax"], others, price):
             self._session.log.warning(warning)
         stock = self.ask(lambda api: api.gpu_availability(settings["gpuCount"])) or {}
         if stock and all(stock.get(name) == "NONE" for name in settings["gpuTypes"]):
@@ -92,7 +91,7 @@ class RunPodAccount:
 
     def say_cost(self, settings: Properties) -> None:
         price = self.catalog.price(settings["gpuTypes"], settings["gpuCount"])
-        self._session.log.info(cost_in_words(settings["workersMin"], price))
+        self._session.log.info(preview_sentence(Endpoint.observed(settings), price, needed=True))
 
     def _connect(self, deadline_seconds: float = 30.0) -> RunPodManagementApi:
         return RunPodManagementApi(
@@ -102,30 +101,3 @@ class RunPodAccount:
             base_url=self._session.config.runpod_management_url or None,
             deadline_seconds=deadline_seconds,
         )
-
-
-def limit_warnings(settings: Properties, others_max: int, price: Price | None) -> list[str]:
-    """What the account may refuse, from documented defaults; the account's own limits may be higher."""
-    found = []
-    total = others_max + settings["workersMax"]
-    if total > DEFAULT_WORKER_QUOTA:
-        found.append(
-            f"all endpoints together may run {total} workers; RunPod's quota is {DEFAULT_WORKER_QUOTA} "
-            "unless your balance raised it, and it refuses what is above"
-        )
-    hourly = price.per_second_usd * 3600 * settings["workersMax"] if price else 0.0
-    if hourly > DEFAULT_SPEND_LIMIT_USD_PER_HOUR:
-        limit = f"${DEFAULT_SPEND_LIMIT_USD_PER_HOUR:.0f} an hour"
-        found.append(
-            f"all workers of this endpoint together cost ${hourly:.2f} an hour; RunPod's limit is {limit}"
-        )
-    return found
-
-
-def cost_in_words(workers_min: int, price: Price | None) -> str:
-    """One line for a preview: what is paid without a single request, and per second of work."""
-    if price is None:
-        return "cost not known: RunPod's catalog has no price for this GPU"
-    always_on = f"{workers_min} worker{'s' if workers_min > 1 else ''} always on: "
-    idle = f"{always_on}${price.per_day_usd * workers_min:.2f} a day" if workers_min else "idle: $0.00 a day"
-    return f"{idle}; a working worker: ${price.per_second_usd:.5f} a second ({price.source})"
