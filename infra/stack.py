@@ -24,6 +24,7 @@ from infra.worker_bundle import WorkerModule, worker_modules
 from provider_client.config import StackConfig
 from provider_client.errors import ConfigError
 from provider_client.verification import default_plan
+from provider_client.verification.spending import price_of
 
 
 class ImageGenerationStack(pulumi.ComponentResource):
@@ -137,6 +138,7 @@ class ImageGenerationStack(pulumi.ComponentResource):
             max_spend_usd=wanted.max_spend_usd,
             max_spend_usd_per_day=wanted.max_spend_usd_per_day,
             inconclusive=wanted.inconclusive_candidate,
+            price=price_of(provider, scenario_usd_per_image=self.config.scenario.cost_per_image_usd),
         )
         return plan.model_dump(mode="json")
 
