@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import TypeVar
 
 from pydantic import ValidationError
 
@@ -14,7 +15,7 @@ from provider_client.cli.context import Context
 from provider_client.cli.cost_sentence import cost_sentence
 from provider_client.cli.stack_values import StackValues, read_stack_values
 from provider_client.clock import SystemClock
-from provider_client.config.keys import RunPod
+from provider_client.config.keys import RunPod, Scenario, Section
 from provider_client.costs import (
     COLD_START_SECONDS,
     Endpoint,
@@ -41,6 +42,8 @@ from provider_client.runpod_management import RunPodManagementApi, default_base_
 from provider_client.runpod_wire import from_wire
 
 LOOK_UP_SECONDS = 5.0
+
+Declared = TypeVar("Declared", bound=Section)
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ def _report(arguments: argparse.Namespace, context: Context) -> CostReport:
     usage = _usage(arguments, context)
     current, wanted, note = _who(arguments, context, values)
     facts = _runpod_facts(context, values)
-    baseline = scenario_cost(values.section("scenario").get("costPerImageUsd"), usage)
+    baseline = scenario_cost(_section(values, "scenario", Scenario).cost_per_image_usd, usage)
     costs = tuple(_cost_of(name, facts, baseline, usage) for name in dict.fromkeys((current, wanted)))
     found = saving(costs[-1], baseline) if wanted != "scenario" else None
     break_even = break_even_images(costs[-1], baseline.per_image.low) if baseline.per_image else None
@@ -211,13 +214,9 @@ def _endpoint(
     context: Context, values: StackValues, live: Sequence[dict[str, object]] | None, catalog: GpuCatalog
 ) -> tuple[Endpoint | None, int | None]:
     """The endpoint that is declared, or the one that exists; and the workers that the others may take."""
-    section = values.section("runpod")
-    if not section:
+    if not values.section("runpod"):
         return None, None
-    try:
-        declared = RunPod.model_validate(section)
-    except ValidationError:
-        raise ConfigError("The stack's runpod section is not valid.", fix="switchback doctor") from None
+    declared = _section(values, "runpod", RunPod)
     name = values.values.get("workerName") or f"image-generation-{context.stack.rsplit('/', 1)[-1]}"
     own = [
         one
@@ -228,6 +227,14 @@ def _endpoint(
     if not _existing(declared):
         return Endpoint.declared(declared), others
     return (Endpoint.observed(from_wire(own[0], catalog)) if own else None), others
+
+
+def _section(values: StackValues, key: str, model: type[Declared]) -> Declared:
+    """Through the model, because Pulumi stores a decimal that was set by --path as text."""
+    try:
+        return model.model_validate(values.section(key))
+    except ValidationError:
+        raise ConfigError(f"The stack's {key} section is not valid.", fix="switchback doctor") from None
 
 
 def _existing(runpod: RunPod) -> bool:

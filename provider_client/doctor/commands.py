@@ -40,11 +40,15 @@ def run_command(
     try:
         output, _ = process.communicate(timeout=deadline_seconds)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)  # the shell's children too
+        _end(process)
         output, _ = process.communicate()
         return problem(
             CHECK, f"`{command}` did not end within {deadline_seconds:g} s{_tail(output, secrets)}", command
         )
+    except BaseException:  # Ctrl-C does not reach a session of its own
+        _end(process)
+        process.wait()
+        raise
     if process.returncode == 0:
         return ok(CHECK, f"`{command}` succeeded")
     return problem(
@@ -52,6 +56,11 @@ def run_command(
         f"`{command}` ended with {process.returncode}{_tail(output, secrets)}",
         f"mend it, then run it again: {command}",
     )
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """The shell with its children."""
+    os.killpg(process.pid, signal.SIGKILL)
 
 
 def _tail(output: str, secrets: Collection[str]) -> str:

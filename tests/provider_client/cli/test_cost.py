@@ -152,6 +152,20 @@ def test_the_table_says_not_known_instead_of_a_figure(ask: Cost) -> None:
     assert max(len(line.rstrip()) for line in text.split("\n\n")[0].splitlines()) <= 80
 
 
+def test_a_price_that_pulumi_stored_as_text_counts(ask: Cost) -> None:
+    """`pulumi config set --path scenario.costPerImageUsd 0.05` stores "0.05"."""
+    assert (
+        ask(stack={"scenario": {"costPerImageUsd": "0.05"}})["costs_usd"]["scenario"]["per_image"]["low"] == 0.05
+    )
+
+
+@pytest.mark.parametrize("wrong", [{"scenario": {"costPerImageUsd": "much"}}, {"runpod": {"workersMin": -1}}])
+def test_a_wrong_section_is_named(ask: Cost, wrong: dict[str, Any]) -> None:
+    """doctor lists what is wrong with it."""
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        ask(stack=wrong)
+
+
 def test_an_unknown_provider_is_refused(ask: Cost) -> None:
     """--to names a provider of the registry."""
     with pytest.raises(ConfigError):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -101,3 +105,21 @@ def test_a_command_that_never_ends_is_ended_with_its_children(tmp_path: Path) ->
     finding = run("sleep 60 & sleep 60", tmp_path, seconds=0.2)
     assert time.monotonic() - began < 10
     assert "0.2 s" in finding.what
+
+
+def test_ctrl_c_ends_the_command_too(tmp_path: Path) -> None:
+    """It has a session of its own, which the terminal's signal does not reach."""
+    script = (
+        "from pathlib import Path; from provider_client.doctor.commands import run_command\n"
+        "environment = {'PATH': '/usr/bin:/bin'}\n"
+        "run_command('echo $$ > pid; sleep 60', project_dir=Path('.'), environment=environment, secrets=[])"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path, stderr=subprocess.DEVNULL) as doctor:
+        until = time.monotonic() + 20
+        while not (tmp_path / "pid").exists() and time.monotonic() < until:
+            time.sleep(0.02)
+        doctor.send_signal(signal.SIGINT)
+        doctor.wait(20)
+    shell = int((tmp_path / "pid").read_text())
+    with pytest.raises(ProcessLookupError):
+        os.kill(shell, 0)
