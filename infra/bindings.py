@@ -61,13 +61,15 @@ def worker_bindings(
     }
     bindings = {
         "ASSETS": Binding("ASSETS", "r2_bucket", bucket),
-        "ASSET_BASE_URL": Binding("ASSET_BASE_URL", "plain_text", asset_base_url),
+        "ASSET_CORS_ORIGINS": Binding("ASSET_CORS_ORIGINS", "json", json.dumps(config.asset_cors_origins)),
         "GATEWAY": Binding("GATEWAY", "json", _section(config.gateway)),
         "GATEWAY_TOKENS": Binding("GATEWAY_TOKENS", "secret_text", _secret_list(config.gateway_tokens)),
         "IMAGE_GENERATION_PROVIDER": Binding("IMAGE_GENERATION_PROVIDER", "plain_text", provider),
         "JOB_SIGNING_KEYS": Binding("JOB_SIGNING_KEYS", "secret_text", _secret_list(config.job_signing_keys)),
         "VERSION": Binding("VERSION", "version_metadata"),
     }
+    if config.asset_public_access != "worker":  # an empty text is no value that every API gives back as it was
+        bindings["ASSET_BASE_URL"] = Binding("ASSET_BASE_URL", "plain_text", asset_base_url)
     for name in config.configured_providers():
         for declared in PROVIDERS[name].bindings:
             value = settings.get(declared.name)

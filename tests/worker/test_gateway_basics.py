@@ -201,6 +201,11 @@ def test_browsers_may_call_from_configured_origins_only(cloud: Cloud) -> None:
         assert named.headers["Access-Control-Allow-Origin"] == "https://game.example"
         assert "Access-Control-Allow-Origin" not in other.headers
         assert named.headers["Vary"] == other.headers["Vary"] == "Origin"
+    assets = cloud.deploy("scenario", ASSET_CORS_ORIGINS=["https://game.example"])
+    loaded = assets.request("GET", "/assets/generations/none.png", headers={"Origin": "https://game.example"})
+    assert loaded.headers["Access-Control-Allow-Origin"] == "https://game.example"
+    called = assets.request("GET", "/health", headers={"Origin": "https://game.example"})
+    assert "Access-Control-Allow-Origin" not in called.headers
 
 
 def test_a_token_that_asks_too_often_has_to_wait(cloud: Cloud) -> None:

@@ -1,11 +1,13 @@
-/** Which web pages may call the gateway; without configuration none. */
+/** Which web pages may call the gateway; without configuration none. Assets have origins of their own. */
 
 const EXPOSED = "Location, Retry-After, Switchback-Provider, Switchback-Version";
 
 export function corsHeaders(request, settings) {
-  const allowed = settings.gateway.corsOrigins;
   const origin = request.headers.get("Origin");
-  if (!origin || allowed.length === 0) return [];
+  if (!origin) return [];
+  const isAsset = new URL(request.url).pathname.startsWith("/assets/");
+  const allowed = isAsset ? settings.assetCorsOrigins : settings.gateway.corsOrigins;
+  if (allowed.length === 0) return [];
   const named = allowed.includes(origin);
   if (!named && !allowed.includes("*")) return [["Vary", "Origin"]];
   return [

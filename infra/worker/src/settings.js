@@ -32,6 +32,7 @@ export function settingsOf(env) {
 
 function read(env) {
   const scenario = jsonOf(env.SCENARIO);
+  const gateway = { ...DEFAULT_GATEWAY, ...jsonOf(env.GATEWAY) };
   const requestShape = scenario.requestShape === "legacy" ? "legacy" : "custom";
   return {
     provider: /^[\x21-\x7e]{1,64}$/.exec(env.IMAGE_GENERATION_PROVIDER ?? "")?.[0] ?? "none", // it goes into a header
@@ -39,7 +40,8 @@ function read(env) {
     tokens: listOf(env.GATEWAY_TOKENS),
     signingKeys: listOf(env.JOB_SIGNING_KEYS),
     assetBaseUrl: (env.ASSET_BASE_URL || "").replace(/\/+$/, ""),
-    gateway: { ...DEFAULT_GATEWAY, ...jsonOf(env.GATEWAY) },
+    assetCorsOrigins: env.ASSET_CORS_ORIGINS ? listOf(env.ASSET_CORS_ORIGINS) : gateway.corsOrigins,
+    gateway,
     workflows: { ...DEFAULT_WORKFLOWS, ...jsonOf(env.WORKFLOWS) },
     scenario: { requestShape, models: { ...DEFAULT_SCENARIO_MODELS[requestShape], ...scenario.models } },
   };
