@@ -25,14 +25,14 @@ def gateway_url(project: Project) -> str:
 
 
 @contextmanager
-def break_down_after_the_move(cloud: EmulatedCloud) -> Iterator[None]:
-    """RunPod paints blank pictures from the moment that it gets the traffic."""
+def break_down_after_the_move(cloud: EmulatedCloud, service: str = "runpod_jobs") -> Iterator[None]:
+    """The provider paints blank pictures from the moment that it gets the traffic."""
     before, ended = len(cloud.mutations("cloudflare")), threading.Event()
 
     def watch() -> None:
         while not ended.is_set():
             if any("/deployments" in sent["path"] for sent in cloud.mutations("cloudflare")[before:]):
-                cloud.break_down("runpod_jobs", "blank")
+                cloud.break_down(service, "blank")
                 return
             time.sleep(0.02)
 
