@@ -142,7 +142,7 @@ def _scaling_problems(scaling: object) -> list[Problem]:
     value = scaling.get("value")
     if scaling["type"] == "QUEUE_DELAY" and not (_is_number(value) and value >= 0.5):
         return [Problem("scaling.value", f"must be at least 0.5 (seconds in the queue), is {_words(value)}")]
-    if scaling["type"] == "REQUEST_COUNT" and not (_is_whole(value) and value >= 1):
+    if scaling["type"] == "REQUEST_COUNT" and not (_is_number(value) and value >= 1 and value % 1 == 0):
         return [Problem("scaling.value", f"must be a whole number of requests, at least 1, is {_words(value)}")]
     return []
 

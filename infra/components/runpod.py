@@ -31,7 +31,7 @@ def _managed(name: str, config: StackConfig, runpod: RunPod, opts: pulumi.Resour
         env={key: pulumi.Output.secret(value) for key, value in runpod.env.items()},
         workers_min=config.runpod_workers_min,
         workers_max=runpod.workers_max,
-        idle_timeout_seconds=_idle_timeout_seconds(runpod),
+        idle_timeout_seconds=runpod.sent_idle_timeout_seconds,
         gpu_types=list(runpod.gpu_types),
         gpu_count=runpod.gpu_count,
         data_centers=list(runpod.data_centers),
@@ -43,9 +43,3 @@ def _managed(name: str, config: StackConfig, runpod: RunPod, opts: pulumi.Resour
         registry=runpod.registry,
         opts=opts,
     )
-
-
-def _idle_timeout_seconds(runpod: RunPod) -> int | None:
-    """RunPod refuses one when scaling counts requests; then only one that somebody wrote is passed on, to be named."""
-    default = "idle_timeout_seconds" not in runpod.model_fields_set
-    return None if default and runpod.scaling.type == "REQUEST_COUNT" else runpod.idle_timeout_seconds

@@ -6,7 +6,7 @@ them by tests/architecture/test_config_documentation.py.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 from pydantic.alias_generators import to_camel
@@ -60,6 +60,19 @@ class RunPod(Section):
     scaling: Scaling = Field(Scaling(), description="type and value: QUEUE_DELAY in seconds, or REQUEST_COUNT")
     env: dict[str, str] = Field({}, description="environment of the container")
     registry: str | None = Field(None, description="id of the registry credentials for a private image")
+
+    @property
+    def sent_idle_timeout_seconds(self) -> int | None:
+        """None where RunPod refuses one (scaling that counts requests), unless somebody wrote it: to be told so."""
+        is_default = "idle_timeout_seconds" not in self.model_fields_set
+        return None if is_default and self.scaling.type == "REQUEST_COUNT" else self.idle_timeout_seconds
+
+    def endpoint_settings(self, *, name: str, workers_min: int) -> dict[str, Any]:
+        """The endpoint that a managed section declares, as `provider_client.runpod_settings` has it."""
+        own = {"mode", "endpoint_id", "standby_workers_min", "idle_timeout_seconds"}
+        settings = self.model_dump(mode="json", by_alias=True, exclude=own)
+        settings |= {"name": name, "workersMin": workers_min, "idleTimeoutSeconds": self.sent_idle_timeout_seconds}
+        return {key: value for key, value in settings.items() if value is not None}
 
 
 class ScenarioModels(BaseModel):

@@ -12,7 +12,9 @@ from pydantic_core import ErrorDetails
 
 from provider_client.config.keys import NAMESPACE, RunPod, StackConfig, credential_variables
 from provider_client.errors import ConfigError
+from provider_client.gpu_catalog import packaged_catalog
 from provider_client.providers import PROVIDERS
+from provider_client.runpod_settings import problems as endpoint_problems
 
 NOT_KEYS = ("stack", "credentials")
 KEYS = {
@@ -171,7 +173,8 @@ def _contradictions(config: StackConfig) -> Iterator[str]:
             f"{NAMESPACE}:adoptBucket is {config.adopt_bucket}, but the stack's bucket is "
             f"{config.resolved_bucket_name}. Set it: pulumi config set assetBucket {config.adopt_bucket}"
         )
-    yield from _runpod(config)
+    if config.runpod is not None:
+        yield from list(_runpod(config.runpod)) or _endpoint(config, config.runpod)
 
 
 def _providers(config: StackConfig) -> Iterator[str]:
@@ -202,10 +205,7 @@ def _providers(config: StackConfig) -> Iterator[str]:
             )
 
 
-def _runpod(config: StackConfig) -> Iterator[str]:
-    runpod = config.runpod
-    if runpod is None:
-        return
+def _runpod(runpod: RunPod) -> Iterator[str]:
     if runpod.mode == "existing" and not runpod.endpoint_id:
         yield f"{NAMESPACE}:runpod.mode is existing and needs runpod.endpointId. Set it: " + _set_command(
             "runpod.endpointId", secret=False
@@ -218,3 +218,15 @@ def _runpod(config: StackConfig) -> Iterator[str]:
                 f"{NAMESPACE}:runpod.{key} is {value}, more than runpod.workersMax ({runpod.workers_max}). "
                 f"Set it: {_set_command('runpod.workersMax', secret=False)}"
             )
+
+
+def _endpoint(config: StackConfig, runpod: RunPod) -> Iterator[str]:
+    """What RunPod would refuse; GPU types are held against its live catalog, at preview."""
+    if runpod.mode == "existing":
+        return
+    settings = runpod.endpoint_settings(name=config.resolved_worker_name, workers_min=config.runpod_workers_min)
+    del settings["gpuTypes"]
+    for problem in endpoint_problems(settings, packaged_catalog()):
+        path = f"runpod.{problem.property}"
+        command = f"{_set_command(path, secret=False)} (or pulumi config rm --path {path})"
+        yield f"{NAMESPACE}:{path} {problem.reason}. Set it: {command}"

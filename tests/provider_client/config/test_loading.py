@@ -90,6 +90,15 @@ def test_the_bucket_is_protected_in_production_unless_said_otherwise() -> None:
         ({"runpod": '{"workersMin": 4, "image": "x"}'}, ["more than runpod.workersMax (3)"]),
         ({"runpod": '{"mode": "existing"}'}, ["needs runpod.endpointId"]),
         ({"runpod": "{}"}, ["runpod.image is missing"]),
+        (
+            {"runpod": '{"image": "x", "scaling": {"type": "REQUEST_COUNT"}, "idleTimeoutSeconds": 9}'},
+            ["runpod.idleTimeoutSeconds does not apply", "pulumi config rm --path runpod.idleTimeoutSeconds"],
+        ),
+        (
+            {"runpod": '{"image": "x", "scaling": {"type": "REQUEST_COUNT", "value": 1.5}}'},
+            ["runpod.scaling.value must be a whole number"],
+        ),
+        ({"runpod": '{"image": "x", "env": {"SWITCHBACK_MARKER": "1"}}'}, ["runpod.env", "Switchback itself"]),
         ({"runpod": '{"workerMin": 1, "image": "x"}'}, ["Did you mean runpod.workersMin?"]),
         ({"verification": '{"operations": ["paint"]}'}, ["verification.operations[0]", "must be one of"]),
     ],
