@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import time
 from collections.abc import Callable, Mapping
@@ -15,6 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCAL_BASE_URL = "http://127.0.0.1:8790"
+EXPORTED = ("CLOUDFLARE_", "COMFYUI_", "PULUMI_", "R2_", "RUNPOD_", "SCENARIO_", "SWITCHBACK_")
 FROM_THE_PROJECT = ("infra", "infra/resource_provider/bin", ".venv")
 
 
@@ -56,6 +58,14 @@ class Project:
         self.expect("pulumi", "stack", "init", self.stack)
         if "comfyuiEndpoint:" in stack:  # an address that is stored as a secret, so not to be replaced as text
             self.set("comfyuiEndpoint", f"{base_url}/comfyui", secret=True)
+
+    def write_exports(self, name: str) -> None:
+        """A file for `. ./<name>` that makes another shell talk to this stack."""
+        shown = {
+            key: value for key, value in self.environment.items() if key.startswith(EXPORTED) or key == "PATH"
+        }
+        lines = [f"export {key}={shlex.quote(value)}\n" for key, value in sorted(shown.items())]
+        (self.directory / name).write_text("".join(lines))
 
     def set(self, key: str, value: str, *, secret: bool = False) -> None:
         """`pulumi config set`; a key with dots or brackets is a path."""

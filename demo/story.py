@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from pathlib import Path
 
 from demo.emulated import EmulatedCloud
@@ -131,14 +132,17 @@ class Story:
         )
 
     def _leave_open(self) -> None:
-        directory = self.project.directory.relative_to(Path.cwd())
+        directory = self.project.directory.relative_to(ROOT)
+        self.project.write_exports("environment")
+        self.screen.chapter("Everything is up (KEEP=1)")
         self.screen.say(
-            f"\nEverything is up (KEEP=1). In another shell: cd {directory}, set the variables of "
-            f"{directory}/environment, then try\n"
-            "  switchback status\n  switchback generate 'A knight' txt2img --via-gateway\n  switchback history\n"
-            "Enter ends it."
+            f"In another shell: cd {directory} && . ./environment, then try\n"
+            "  switchback status\n"
+            "  switchback generate 'A knight' txt2img --via-gateway\n"
+            "  switchback history\n"
+            "Enter (or the end of the input) takes it down."
         )
-        input()
+        sys.stdin.readline()
 
     def _type(self, *arguments: str) -> Ended:
         self.screen.command(f"pulumi {' '.join(arguments)}")
