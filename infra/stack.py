@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +26,8 @@ from provider_client.config import StackConfig
 from provider_client.errors import ConfigError
 from provider_client.verification import default_plan
 from provider_client.verification.spending import price_of
+
+PROJECT_DIRECTORY = Path(__file__).resolve().parent.parent
 
 
 class ImageGenerationStack(pulumi.ComponentResource):
@@ -226,7 +229,8 @@ class ImageGenerationStack(pulumi.ComponentResource):
 def _modules(bundle: str | None) -> list[WorkerModule]:
     """The Worker's modules; a bundle's path is relative to the directory of Pulumi.yaml."""
     try:
-        return worker_modules(Path(pulumi.get_root_directory(), bundle) if bundle else None)
+        project = Path(os.environ.get("SWITCHBACK_PROJECT_DIR") or PROJECT_DIRECTORY)
+        return worker_modules(project / bundle if bundle else None)
     except ConfigError as error:
         raise pulumi.RunError(str(error)) from None
 

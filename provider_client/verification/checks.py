@@ -75,6 +75,21 @@ def check_capabilities(health: Health, plan: VerificationPlan) -> tuple[Measurem
     )
 
 
+def offers_nothing(health: Health) -> bool:
+    """A Worker of the user's own that says that it generates nothing; silence about it is no such statement."""
+    return "operations" in health.model_fields_set and not health.operations
+
+
+def check_version_header(answers: Sequence[Answer], version_id: str | None) -> tuple[Measurement, ...]:
+    """The header on which every later proof of who answered rests; /health is all there is to read it from."""
+    if version_id is None or not answers:
+        return ()
+    name, seen = "Switchback-Version", answers[-1].version_id
+    if seen == version_id:
+        return (passed(name, seen, version_id),)
+    return (failed(name, seen or "no header", version_id, mitigation="set it on every answer: env.VERSION.id"),)
+
+
 def check_spending(plan: VerificationPlan, spent_today: float) -> tuple[Measurement, ...]:
     """ERROR for each cap that the plan is expected to exceed, before the first cent."""
     estimate = plan.estimate_usd

@@ -19,7 +19,13 @@ from provider_client.clock import Clock
 from provider_client.errors import SwitchbackError
 from provider_client.gateway import Answer, GatewayClient
 from provider_client.models import Operation
-from provider_client.verification.checks import check_answers, check_capabilities, check_spending
+from provider_client.verification.checks import (
+    check_answers,
+    check_capabilities,
+    check_spending,
+    check_version_header,
+    offers_nothing,
+)
 from provider_client.verification.events import AssetFinished, AssetStarted, Event, Judged, Started, Stopped
 from provider_client.verification.judging import judge, reason_to_stop
 from provider_client.verification.making import AssetMaker
@@ -119,6 +125,10 @@ class _Run:
         )
         self.measurements.extend(reached.measurements)
         if reached.health is None or not self.plan.assets:
+            return
+        if offers_nothing(reached.health):
+            self.measurements.extend(check_version_header(self.answers, self.target.version_id))
+            self.plan = self.plan.model_copy(update={"assets": ()})
             return
         spending = check_spending(self.plan, self.ledger.spent_today() if self.ledger else 0.0)
         missing = check_capabilities(reached.health, self.plan)

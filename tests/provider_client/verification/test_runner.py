@@ -248,3 +248,20 @@ def test_reports_are_written_in_all_forms_and_hold_no_secret(bench: Any, tmp_pat
     assert "<script>alert" not in files.html.read_text()
     assert json.loads(files.json.read_text())["schema_version"] == 1
     assert not list(files.directory.rglob(".*"))
+
+
+def test_a_worker_that_says_it_offers_nothing_is_judged_by_its_health(bench: Any) -> None:
+    """A Worker of the user's own: nothing is paid; were it silent about its operations, it would be put to the test."""
+    bench.gateway.health = {"operations": []}
+    report = bench.verify(bench.plan(4))
+    assert report.verdict.outcome is Outcome.SUCCESSFUL, report.verdict
+    assert "nothing was generated" in report.verdict.sentence
+    assert {request.url.path for request in bench.gateway.requests} == {"/health"}
+
+
+def test_every_paid_request_says_that_it_is_a_verification(bench: Any) -> None:
+    """So that the gateway stores the picture where it is deleted after some days."""
+    bench.verify(bench.plan(2))
+    paid = [request for request in bench.gateway.requests if request.method == "POST"]
+    assert len(paid) == 2
+    assert {request.headers["Switchback-Purpose"] for request in paid} == {"verification"}
