@@ -215,10 +215,12 @@ def digest(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
-def drift_in_words(recorded: Settings, live: Settings) -> dict[str, str]:
-    """What happened to each setting since Pulumi wrote it, naming RunPod's own scale-down as what it is."""
+def drift_in_words(
+    recorded: Settings, live: Settings, *, happened: str = "changed outside of Pulumi"
+) -> dict[str, str]:
+    """What happened to each setting since it was recorded, naming RunPod's own scale-down as what it is."""
     drifts = {difference.property: difference for difference in differences(recorded, live)}
-    words = {name: f"changed outside of Pulumi: {drift}" for name, drift in drifts.items()}
+    words = {name: f"{happened}: {drift}" for name, drift in drifts.items()}
     most = drifts.get("workersMax")
     if most is None or not _is_number(most.old) or most.new not in SCALED_DOWN_AFTER or most.new >= most.old:
         return words

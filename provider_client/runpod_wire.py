@@ -90,3 +90,11 @@ def from_wire(endpoint: Mapping[str, Any], catalog: GpuCatalog) -> dict[str, Any
     if endpoint.get("registry"):
         settings["registry"] = endpoint["registry"]
     return settings
+
+
+def newest_release_in_words(releases: Mapping[str, Any]) -> str:
+    """The release that a change behind Pulumi's back has made, as RunPod lists it."""
+    newest: Mapping[str, Any] = next(iter(releases.get("releases") or ()), {})
+    fields = ", ".join(str(change.get("field")) for change in newest.get("diff") or ()) or "nothing it names"
+    made = f"{newest.get('createdAt', 'at an unknown time')} ({newest.get('source', 'unknown source')})"
+    return f"RunPod's newest release, {newest.get('version', 'unknown')}, was made {made} and changes {fields}"

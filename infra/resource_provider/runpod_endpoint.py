@@ -21,7 +21,7 @@ from infra.resource_provider.runpod_rollout import wait_for_rollout
 from provider_client import runpod_settings as rules
 from provider_client.errors import ApiError, ConfigError, NotFoundError, SwitchbackError, UnreachableError
 from provider_client.gpu_catalog import GpuCatalog, packaged_catalog
-from provider_client.runpod_wire import changes_to_wire, from_wire, to_wire
+from provider_client.runpod_wire import changes_to_wire, from_wire, newest_release_in_words, to_wire
 
 TYPE = "switchback:index:RunPodEndpoint"
 EXISTING = "existingEndpointId"
@@ -77,7 +77,7 @@ class RunPodEndpointController:
         for name, words in drift.items():
             session.log.warning(words + ("; pulumi up sets it as the stack says" if name in drifted else ""))
         if rules.rolls_workers(drift):
-            account.ask(lambda api: session.log.warning(_newest_release(api.releases(resource_id))))
+            account.ask(lambda api: session.log.warning(newest_release_in_words(api.releases(resource_id))))
         return Diff(changed=tuple(dict.fromkeys((*wished, *drifted))))
 
     def create(self, session: Session, inputs: Properties, *, preview: bool) -> Created:
@@ -274,14 +274,6 @@ def _outputs(endpoint_id: str, inputs: Properties, settings: Properties, catalog
         "pricePerWorkerDayUsd": price.per_day_usd if price else None,
         "priceSource": price.source if price else "not known",
     }
-
-
-def _newest_release(releases: Mapping[str, Any]) -> str:
-    """The release that a change behind Pulumi's back has made, as RunPod lists it."""
-    newest: Mapping[str, Any] = next(iter(releases.get("releases") or ()), {})
-    fields = ", ".join(str(change.get("field")) for change in newest.get("diff") or ()) or "nothing it names"
-    made = f"{newest.get('createdAt', 'at an unknown time')} ({newest.get('source', 'unknown source')})"
-    return f"RunPod's newest release, {newest.get('version', 'unknown')}, was made {made} and changes {fields}"
 
 
 def _marker(session: Session) -> str:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
+from provider_client.cli import status_endpoint
 from provider_client.cli.context import Context, add_target_arguments
 from provider_client.cli.settings import Settings
 from provider_client.errors import ExitCode, NotFoundError, SwitchbackError
 from provider_client.rollout import remembered
+from provider_client.rollout.endpoint_truth import EndpointTruth
 from provider_client.rollout.history import WorkerHistory
 from provider_client.rollout.observed import observed_truth
 from provider_client.rollout.phases import Declared, Observed, next_step, phase_of
@@ -34,16 +38,25 @@ class _Status:
     declared: Declared | None
     live: Observed
     way_back: RouteBack
+    endpoint: EndpointTruth | None  # None: the stack deploys no RunPod endpoint
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_target_arguments(parser)
+    parser.add_argument(
+        "--stack-secrets",
+        action="store_true",
+        help="ask RunPod with the key in the stack's configuration, decrypted by Pulumi",
+    )
 
 
 def run(arguments: argparse.Namespace, context: Context) -> ExitCode:
-    del arguments  # the target's flags are read by the settings
     settings = context.settings()
-    status = _read(context, settings)
+    stack, name = context.find_stack(), settings.find("worker_name")
+    question = status_endpoint.prepare(context, stack, name, stack_secrets=arguments.stack_secrets)
+    with ThreadPoolExecutor(max_workers=1) as meanwhile:
+        endpoint = meanwhile.submit(question) if question else None
+        status = _read(context, settings, endpoint.result if endpoint else lambda: None)
     _remember(context, settings)
     if context.json:
         print(json.dumps(_as_json(status), indent=2))
@@ -52,7 +65,7 @@ def run(arguments: argparse.Namespace, context: Context) -> ExitCode:
     return ExitCode.OK
 
 
-def _read(context: Context, settings: Settings) -> _Status:
+def _read(context: Context, settings: Settings, endpoint: Callable[[], EndpointTruth | None]) -> _Status:
     stack = context.find_stack()
     declared = declared_from(context.stack_config(stack))
     truths = [declared_truth(declared, f"config of stack {stack}" if stack else "config (no stack chosen)")]
@@ -64,7 +77,7 @@ def _read(context: Context, settings: Settings) -> _Status:
     else:
         truths.append(Truth("reported", None, "the gateway's address is not known (--url)", "/health"))
     truths.append(observed_truth(context.project_dir, live.deployed_on))
-    return _Status(truths, disagreements(truths, live), declared, live, back)
+    return _Status(truths, disagreements(truths, live), declared, live, back, endpoint())
 
 
 def _read_deployed(
@@ -114,6 +127,8 @@ def _print(context: Context, status: _Status) -> None:
     if not status.disagreements:
         known = sum(truth.provider is not None for truth in status.truths)
         say("what is known agrees" if known > 1 else "too little is known to compare")
+    if status.endpoint:
+        status_endpoint.say(context, status.endpoint)
     way, check = status.way_back, status.way_back.check
     target = f"{way.provider} (version {way.version_id})" if way.provider else "nowhere"
     say(f"way back: {check.state} to {target}: {check.detail}")
@@ -135,6 +150,7 @@ def _as_json(status: _Status) -> dict[str, object]:
         "deployment_id": status.live.deployment_id,
         "split": [asdict(share) for share in status.live.split],
         "rolled_back": status.live.is_rollback,
+        "runpod": status_endpoint.as_json(status.endpoint) if status.endpoint else None,
         "way_back": {
             "state": str(way.check.state),
             "detail": way.check.detail,
