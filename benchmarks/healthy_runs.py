@@ -13,7 +13,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 from emulator.supervisor import running
 from provider_client.clock import SystemClock
@@ -21,8 +20,8 @@ from provider_client.http import open_client
 from provider_client.models import Operation
 from provider_client.verification import Outcome, Report, Target, default_plan, verify
 
-sys.path.append(str(Path(__file__).parents[1] / "tests" / "worker"))  # the Worker's tests know how to deploy it
-from worker_harness import TOKEN, Cloud, Gateway
+# the Worker's tests know how to deploy it
+from tests.worker.worker_harness import TOKEN, Cloud, Gateway
 
 PROVIDERS = ("scenario", "comfyui", "runpod")
 

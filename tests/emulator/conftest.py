@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 
 from emulator.supervisor import Emulator, running
 from provider_client.http import open_client
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from cloudflare_calls import Cloud
-from vendor_calls import Vendors
+from tests.emulator.cloudflare_calls import Cloud
+from tests.emulator.vendor_calls import Vendors
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,8 @@ from typing import Any
 
 import httpx
 import pytest
-from cloudflare_calls import Cloud, deployment_body, version_body
+
+from tests.emulator.cloudflare_calls import Cloud, deployment_body, version_body
 
 RECORDINGS = Path(__file__).parents[1] / "fixtures" / "wire" / "pulumi_cloudflare"
 ANSWER = "export default { async fetch() { return new Response('ok'); } };"

@@ -8,9 +8,9 @@ import uuid
 import httpx
 import pytest
 from PIL import Image, ImageChops, ImageStat
-from vendor_calls import Vendors, graph_of, opened, png, until
 
 from emulator.painting import paint
+from tests.emulator.vendor_calls import Vendors, graph_of, opened, png, until
 
 
 def unlike(one: Image.Image, other: Image.Image) -> float:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from vendor_calls import WIRE, Json, Vendors, png, until
+
+from tests.emulator.vendor_calls import WIRE, Json, Vendors, png, until
 
 RECORDED = WIRE / "comfyui/0.25.0"
 VALIDATION = sorted((RECORDED / "validation_errors").glob("*.json"))

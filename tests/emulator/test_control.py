@@ -6,7 +6,8 @@ import json
 
 import httpx
 import pytest
-from cloudflare_calls import Cloud
+
+from tests.emulator.cloudflare_calls import Cloud
 
 
 def control(cloud: Cloud, method: str, path: str, body: object) -> httpx.Response:

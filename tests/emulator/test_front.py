@@ -11,9 +11,9 @@ from typing import Any
 
 import httpx
 import pytest
-from cloudflare_calls import Cloud
 
 from emulator.front import BODY_LIMIT, choose_version
+from tests.emulator.cloudflare_calls import Cloud
 
 WHO = "export default { async fetch(request, env) { return new Response(env.WHO + ' ' + env.VERSION.id); } };"
 ECHO = """

@@ -16,9 +16,9 @@ from typing import Any
 
 import httpx
 import pytest
-from cloudflare_calls import Cloud
 
 from emulator.supervisor import running
+from tests.emulator.cloudflare_calls import Cloud
 
 WORKER = "export default { async fetch() { return new Response('ok'); } };"
 

@@ -12,7 +12,8 @@ import boto3
 import httpx
 import pytest
 from botocore.config import Config
-from cloudflare_calls import Cloud
+
+from tests.emulator.cloudflare_calls import Cloud
 
 # runs the function sent to it with the bucket in its hands, so that each test says in JavaScript what a Worker does
 BUCKET_WORKER = """

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-from vendor_calls import Json, Vendors, graph_of, opened, png, text_of, until
 
 from emulator.services.runpod.state import kept_output
+from tests.emulator.vendor_calls import Json, Vendors, graph_of, opened, png, text_of, until
 
 
 def small(**inputs: object) -> Json:

@@ -6,7 +6,8 @@ import re
 from typing import Any
 
 import pytest
-from vendor_calls import ENDPOINT, Json, Vendors, until
+
+from tests.emulator.vendor_calls import ENDPOINT, Json, Vendors, until
 
 COUNTED = {"type": "REQUEST_COUNT", "requestCount": 4}
 OTHERS = ["NVIDIA L40S", "NVIDIA RTX 6000 Ada Generation"]

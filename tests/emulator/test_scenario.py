@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from PIL import ImageChops, ImageStat
-from vendor_calls import Json, Vendors, opened, png, text_of
+
+from tests.emulator.vendor_calls import Json, Vendors, opened, png, text_of
 
 FLUX, REMOVER = "model_bfl-flux-2-dev", "model_photoroom-background-removal"
 

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from vendor_calls import WIRE, Json, Vendors
 
 from emulator.services.comfy_graph import GraphEngine
 from emulator.services.runpod.worker_comfyui import handle
+from tests.emulator.vendor_calls import WIRE, Json, Vendors
 
 HANDLER = WIRE / "worker_comfyui/handler"
 OUT_OF_MEMORY = "torch_out_of_memory"  # its scratch node is not emulated: the fault says the same

@@ -126,7 +126,9 @@ def test_a_protected_bucket_stays_and_everything_else_goes(
     refused = project.pulumi("destroy")
     assert refused.code != 0
     assert "because it is protected" in refused.output
-    assert set(cloud.leftovers()) == {"workers", "buckets", "endpoints"}, "its preview stops it before anything goes"
+    assert set(cloud.leftovers()) == {"workers", "buckets", "endpoints"}, (
+        "its preview stops it before anything goes"
+    )
     expect_success(project.pulumi("destroy", "--skip-preview", "--exclude-protected"))
     assert cloud.leftovers() == {"buckets": ["gateway-assets"]}
     expect_success(project.pulumi("up", "--skip-preview"))

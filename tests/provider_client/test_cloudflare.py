@@ -22,7 +22,7 @@ from provider_client.errors import (
 )
 
 if TYPE_CHECKING:
-    from conftest import Edge
+    from tests.provider_client.conftest import Edge
 
 ACCOUNT = "0123456789abcdef0123456789abcdef"
 WORKER = "image-generation-test"

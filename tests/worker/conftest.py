@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from worker_harness import Cloud, Gateway
 
 from emulator.supervisor import running
 from provider_client.http import open_client
+from tests.worker.worker_harness import Cloud, Gateway
 
 SPEED = 200.0
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from worker_contract import CONTRACT, contract, validate
-from worker_harness import png
 
 from provider_client import models
+from tests.worker.worker_contract import CONTRACT, contract, validate
+from tests.worker.worker_harness import png
 
 REQUEST = {"$ref": "#/components/schemas/GenerationRequest"}
 DATA = Path(models.__file__).parent

@@ -9,8 +9,9 @@ import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis import Case
 from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
-from worker_contract import CONTRACT
-from worker_harness import TOKEN, Cloud, Gateway
+
+from tests.worker.worker_contract import CONTRACT
+from tests.worker.worker_harness import TOKEN, Cloud, Gateway
 
 NOT_FOR_US = [
     ignored_auth,  # repeats a call without our Host header; test_gateway_basics.py asks without a token

@@ -7,7 +7,8 @@ from typing import Any
 
 import httpx
 import pytest
-from worker_harness import SECOND_TOKEN, TOKEN, Cloud, Gateway, png
+
+from tests.worker.worker_harness import SECOND_TOKEN, TOKEN, Cloud, Gateway, png
 
 TXT2IMG = {"operation": "txt2img", "prompt": "A knight", "width": 256, "height": 256}
 

@@ -9,9 +9,9 @@ import json
 
 import pytest
 from PIL import Image, ImageChops
-from worker_harness import Cloud, Gateway, png
 
 from emulator.painting import paint
+from tests.worker.worker_harness import Cloud, Gateway, png
 
 
 def drawn(prompt: str, size: int = 256) -> str:

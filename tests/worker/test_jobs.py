@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
 import pytest
-from worker_harness import Cloud, Gateway
+
+from tests.worker.worker_harness import Cloud, Gateway
 
 TXT2IMG = {"operation": "txt2img", "prompt": "A knight", "width": 256, "height": 256}
 SLOW_SECONDS = 3600  # of simulated time: longer than a test takes at its speed

@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
 import pytest
-from test_jobs import submits
-from worker_harness import Cloud, Gateway
+
+from tests.worker.test_jobs import submits
+from tests.worker.worker_harness import Cloud, Gateway
 
 TXT2IMG = {"operation": "txt2img", "prompt": "A knight", "width": 256, "height": 256}
 SERVICES = {"scenario": "scenario", "comfyui": "comfyui", "runpod": "runpod_jobs"}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from worker_harness import Cloud, Gateway
+
+from tests.worker.worker_harness import Cloud, Gateway
 
 TXT2IMG = {"operation": "txt2img", "prompt": "A knight", "width": 256, "height": 256}
 SERVICES = {"scenario": "scenario", "comfyui": "comfyui", "runpod": "runpod_jobs"}

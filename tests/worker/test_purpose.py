@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import httpx
-from worker_harness import TOKEN, Gateway
 
 from provider_client.clock import SystemClock
 from provider_client.gateway import GatewayClient
 from provider_client.models import GenerationRequest, Operation
+from tests.worker.worker_harness import TOKEN, Gateway
 
 REQUEST = GenerationRequest(operation=Operation.TXT2IMG, prompt="A knight", width=256, height=256, seed=7)
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import httpx
 import pytest
-from worker_harness import Cloud, Gateway
 
 from provider_client.failures import classify
+from tests.worker.worker_harness import Cloud, Gateway
 
 WIRE = Path(__file__).parents[1] / "fixtures" / "wire"
 COMFYUI = WIRE / "comfyui"

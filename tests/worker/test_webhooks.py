@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 
 import pytest
-from worker_harness import Cloud, Gateway
+
+from tests.worker.worker_harness import Cloud, Gateway
 
 TXT2IMG = {"operation": "txt2img", "prompt": "A knight", "width": 256, "height": 256}
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import httpx
 from PIL import Image
-from worker_contract import hold_against_contract
 
 from emulator.supervisor import Emulator
 from infra.worker_bundle import MAIN_MODULE, worker_modules
+from tests.worker.worker_contract import hold_against_contract
 
 TOKEN = "dummy-gateway-token"
 SECOND_TOKEN = "dummy-gateway-token-two"

@@ -7,12 +7,12 @@ from typing import Any
 
 import httpx
 import pytest
-from edge_stub import CLOUDFLARE_URL, EdgeStub
-from runpod_stub import BASE_URL, WISH, Create, RunPodStub
 
 from infra.resource_provider.controller import ProviderConfig, Session
 from infra.resource_provider.runpod_endpoint import RunPodEndpointController
 from provider_client.clock import ManualClock
+from tests.infra.resource_provider.edge_stub import CLOUDFLARE_URL, EdgeStub
+from tests.infra.resource_provider.runpod_stub import BASE_URL, WISH, Create, RunPodStub
 
 
 class RecordingLog:

@@ -12,10 +12,10 @@ from typing import Any
 
 import httpx
 import pytest
-from runpod_stub import RunPodStub, problem
-from tiny_stack import PLANTED, TinyStack, kill_group, plugin_pids, served
 
 from provider_client.runpod_settings import MARKER
+from tests.infra.resource_provider.runpod_stub import RunPodStub, problem
+from tests.infra.resource_provider.tiny_stack import PLANTED, TinyStack, kill_group, plugin_pids, served
 
 pytestmark = pytest.mark.engine
 

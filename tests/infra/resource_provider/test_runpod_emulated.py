@@ -9,7 +9,6 @@ from typing import Any
 
 import httpx
 import pytest
-from runpod_stub import WISH
 
 from emulator.supervisor import Emulator, running
 from infra.resource_provider.controller import ProviderConfig, Session
@@ -17,6 +16,7 @@ from infra.resource_provider.runpod_endpoint import RunPodEndpointController
 from provider_client.clock import SystemClock
 from provider_client.errors import ApiError, AuthError
 from provider_client.http import open_client
+from tests.infra.resource_provider.runpod_stub import WISH
 
 SPEED = 500.0
 DAY = 86_400

@@ -6,12 +6,12 @@ from typing import Any
 
 import httpx
 import pytest
-from runpod_stub import WISH, RunPodStub
 
 from infra.resource_provider.controller import Session
 from infra.resource_provider.property_values import UNKNOWN_STRING
 from infra.resource_provider.runpod_endpoint import RunPodEndpointController
 from provider_client.runpod_settings import MARKER
+from tests.infra.resource_provider.runpod_stub import WISH, RunPodStub
 
 
 def test_check_fills_in_every_setting(controller: RunPodEndpointController, session: Session) -> None:

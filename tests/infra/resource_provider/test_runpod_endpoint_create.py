@@ -7,12 +7,12 @@ from typing import Any
 
 import httpx
 import pytest
-from runpod_stub import WISH, Create, RunPodStub, problem
 
 from infra.resource_provider.controller import CreatedButUnhealthy, Session
 from infra.resource_provider.runpod_endpoint import RunPodEndpointController
 from provider_client.errors import ApiError, AuthError, Cancelled, ConfigError
 from provider_client.runpod_settings import INPUTS_DIGEST, MARKER
+from tests.infra.resource_provider.runpod_stub import WISH, Create, RunPodStub, problem
 
 
 def lost_answer(runpod: RunPodStub) -> Callable[[httpx.Request], httpx.Response | None]:

@@ -6,11 +6,11 @@ from typing import Any
 
 import httpx
 import pytest
-from runpod_stub import WISH, Create, RunPodStub
 
 from infra.resource_provider.controller import Session
 from infra.resource_provider.runpod_endpoint import RunPodEndpointController
 from provider_client.errors import ConfigError
+from tests.infra.resource_provider.runpod_stub import WISH, Create, RunPodStub
 
 
 def test_nothing_changed_is_no_difference(

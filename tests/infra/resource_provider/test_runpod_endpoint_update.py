@@ -6,12 +6,12 @@ from typing import Any
 
 import httpx
 import pytest
-from runpod_stub import WISH, Create, RunPodStub
 
 from infra.resource_provider.controller import Session
 from infra.resource_provider.runpod_endpoint import RunPodEndpointController
 from provider_client.errors import ApiError
 from provider_client.runpod_settings import INPUTS_DIGEST, MARKER
+from tests.infra.resource_provider.runpod_stub import WISH, Create, RunPodStub
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,11 @@ from google.protobuf import empty_pb2
 from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
-from runpod_stub import BASE_URL, WISH, RunPodStub, problem
 
 from infra.resource_provider import server
 from infra.resource_provider.property_values import from_plain, to_plain
 from infra.resource_provider.schema import SCHEMA
+from tests.infra.resource_provider.runpod_stub import BASE_URL, WISH, RunPodStub, problem
 
 LAUNCHER = Path(server.__file__).parent / "bin" / "pulumi-resource-switchback"
 URN = "urn:pulumi:dev::image-generation::pkg:index:Stack$switchback:index:RunPodEndpoint::endpoint"

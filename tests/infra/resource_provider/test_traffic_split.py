@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from edge_stub import ACCOUNT, GATEWAY_URL, RUNPOD, SCENARIO, WORKER, EdgeStub
 
 from infra.resource_provider.controller import Session
 from infra.resource_provider.property_values import UNKNOWN_STRING
@@ -13,6 +12,7 @@ from infra.resource_provider.traffic_split import TrafficSplitController
 from provider_client.errors import TrafficRefused, VerificationFailed
 from provider_client.models import Operation
 from provider_client.verification import default_plan
+from tests.infra.resource_provider.edge_stub import ACCOUNT, GATEWAY_URL, RUNPOD, SCENARIO, WORKER, EdgeStub
 
 ROLLED_BACK = (
     "switchback:rollback from=runpod to=scenario actor=alice at=2026-11-23T05:00:00Z reason='out of memory'"

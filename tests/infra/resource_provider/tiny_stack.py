@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from runpod_stub import RunPodStub
+
+from tests.infra.resource_provider.runpod_stub import RunPodStub
 
 PROVIDER_FOLDER = Path(__file__).resolve().parents[3] / "infra" / "resource_provider" / "bin"
 ENVIRONMENT_BIN = Path(sys.executable).parent

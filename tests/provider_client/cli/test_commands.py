@@ -20,7 +20,7 @@ from provider_client.cli.context import Context
 from provider_client.errors import ConfigError, ExitCode, LockedError, RollbackRefused, SwitchbackError
 
 if TYPE_CHECKING:
-    from conftest import Edge
+    from tests.provider_client.conftest import Edge
 
 ACCOUNT = "0123456789abcdef0123456789abcdef"
 TOKEN = "dummy-cloudflare-token-not-a-secret-0000"

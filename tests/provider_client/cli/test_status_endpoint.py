@@ -17,7 +17,7 @@ from provider_client.cli.context import Context
 from provider_client.errors import ExitCode
 
 if TYPE_CHECKING:
-    from conftest import Edge
+    from tests.provider_client.conftest import Edge
 
 KEY = "dummy-runpod-key-of-the-environment"
 STACK_KEY = "dummy-runpod-key-of-the-stack"

@@ -6,11 +6,11 @@ import re
 
 import httpx
 import pytest
-from scripted_vendor import Vendor, answer, body_of, picture, picture_base64
 
 from provider_client.failures import FailureKind, ProviderError
 from provider_client.models import GenerationRequest, InputImage, Operation
 from provider_client.providers.comfyui import auth_headers
+from tests.provider_client.providers.scripted_vendor import Vendor, answer, body_of, picture, picture_base64
 
 KNIGHT = GenerationRequest(operation=Operation.TXT2IMG, prompt="a knight of glass", width=64, height=64, seed=7)
 EMPTY = answer({})

@@ -6,9 +6,9 @@ import io
 
 import pytest
 from PIL import Image, PngImagePlugin
-from scripted_vendor import picture
 
 from provider_client.providers.images import NotAnImage, read_picture, scale, without_texts
+from tests.provider_client.providers.scripted_vendor import picture
 
 
 def encoded(image: Image.Image, form: str, **options: object) -> bytes:

@@ -9,11 +9,11 @@ import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scripted_vendor import Vendor, picture_base64
 
 from provider_client.failures import ProviderError
 from provider_client.models import GenerationRequest, InputImage, Operation
 from provider_client.providers import PROVIDERS
+from tests.provider_client.providers.scripted_vendor import Vendor, picture_base64
 
 WORDS = [
     "id", "status", "output", "images", "data", "type", "error", "job", "jobId", "metadata", "assetIds", "asset",

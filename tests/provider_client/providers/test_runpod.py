@@ -7,12 +7,12 @@ import threading
 
 import httpx
 import pytest
-from scripted_vendor import Vendor, answer, body_of, picture, picture_base64
 
 from provider_client.errors import Cancelled
 from provider_client.failures import FailureKind, ProviderError
 from provider_client.models import GenerationRequest, InputImage, Operation
 from provider_client.providers.runpod import health_of
+from tests.provider_client.providers.scripted_vendor import Vendor, answer, body_of, picture, picture_base64
 
 KNIGHT = GenerationRequest(operation=Operation.TXT2IMG, prompt="a knight of glass", width=64, height=64, seed=7)
 QUEUED = answer({"id": "job-u1", "status": "IN_QUEUE"})

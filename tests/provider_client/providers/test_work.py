@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from scripted_vendor import picture_base64
 
 from provider_client.failures import FailureKind, ProviderError
 from provider_client.models import GenerationRequest, InputImage, Operation
 from provider_client.providers.work import order_of
+from tests.provider_client.providers.scripted_vendor import picture_base64
 
 IMAGE = InputImage(base64=picture_base64(width=100, height=131))
 

@@ -25,7 +25,7 @@ from provider_client.rollout.way_back import (
 )
 
 if TYPE_CHECKING:
-    from conftest import Edge
+    from tests.provider_client.conftest import Edge
 
 WORKER = "image-generation-test"
 GATEWAY_URL = f"https://{WORKER}.example.workers.dev"

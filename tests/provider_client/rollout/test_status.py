@@ -30,7 +30,7 @@ from provider_client.rollout.traffic import Share
 from provider_client.rollout.way_back import WayBack
 
 if TYPE_CHECKING:
-    from conftest import Edge
+    from tests.provider_client.conftest import Edge
 
 WORKER = "image-generation-test"
 GATEWAY_URL = f"https://{WORKER}.example.workers.dev"

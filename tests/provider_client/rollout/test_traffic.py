@@ -32,7 +32,7 @@ from provider_client.rollout.traffic import (
 )
 
 if TYPE_CHECKING:
-    from conftest import Edge
+    from tests.provider_client.conftest import Edge
 
 WORKER = "image-generation-test"
 GATEWAY_URL = f"https://{WORKER}.example.workers.dev"

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from emulator.supervisor import running
 from provider_client.clock import SystemClock
+from provider_client.http import open_client
 from provider_client.models import Operation
 from provider_client.verification import Outcome, Report, Target, default_plan, verify
-
-sys.path.append(str(Path(__file__).parents[2] / "worker"))  # the Worker's tests know how to deploy it
-from worker_harness import TOKEN, Cloud, Gateway
-
-from emulator.supervisor import running
-from provider_client.http import open_client
+from tests.worker.worker_harness import TOKEN, Cloud, Gateway
 
 SPEED = 50.0
 ALL = tuple(Operation)

@@ -6,7 +6,11 @@ import base64
 from typing import Any
 
 import pytest
-from gateway_spoils import (
+from PIL import Image
+
+from provider_client.models import Operation
+from provider_client.verification import Outcome
+from tests.provider_client.verification.gateway_spoils import (
     Spoil,
     change,
     error,
@@ -19,10 +23,6 @@ from gateway_spoils import (
     truncated,
     unrelated,
 )
-from PIL import Image
-
-from provider_client.models import Operation
-from provider_client.verification import Outcome
 
 TOKEN = "dummy-gateway-token-planted-to-be-searched-for"
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import httpx
 import pytest
-from gateway_spoils import at, change, error
 
 from provider_client.clock import SystemClock
 from provider_client.models import Operation
 from provider_client.verification import Outcome, Price, Target, describe, write_reports
 from provider_client.verification.spending import Ledger
+from tests.provider_client.verification.gateway_spoils import at, change, error
 
 ALL = tuple(Operation)
 TOKEN = "dummy-gateway-token-planted-to-be-searched-for"
