@@ -171,11 +171,14 @@ def error_from_response(response: httpx.Response, method: str, path: str) -> Api
     lines = [f"RunPod answered {status} to {method} {path.partition('?')[0]}: {detail}"]
     lines += [f"  - {line}" for line in problem.get("errors") or ()]
     kind, fix = _kind_and_fix(status, problem)
+    wait = retry_after_seconds(response)
+    if kind is RateLimitedError and wait is not None:
+        fix = f"RunPod asks to wait {wait:.0f} s; then run it again"
     return kind(
         "\n".join(lines),
         status=status,
         code=str(problem.get("title", "")),
-        retry_after=retry_after_seconds(response),
+        retry_after=wait,
         fix=fix,
         help_url=HELP_URL if status in (400, 422) else "",
     )
@@ -190,11 +193,16 @@ def _kind_and_fix(status: int, problem: Mapping[str, object]) -> tuple[type[ApiE
             "or set another one with pulumi config set --secret runpodManagementApiKey <key>"
         )
     if status == 404:
-        return NotFoundError, "it was deleted, or belongs to another account; pulumi refresh shows what is left"
+        return (
+            NotFoundError,
+            "what is named there was deleted, or belongs to another account; pulumi refresh shows what is left",
+        )
     if status == 429:
         return RateLimitedError, "wait for the limit's window to pass, then run it again"
     if status == 410 or "error" in problem:
-        return ApiError, f"this is not REST v2: set runpodManagementUrl to {DEFAULT_BASE_URL}"
+        return ApiError, (
+            f"this is not REST v2: pulumi config set --path baseUrls.runpodManagement {DEFAULT_BASE_URL}"
+        )
     if status >= 500:
         return ApiError, "RunPod has a problem of its own: run it again in a while"
     return ApiError, "correct the named property in the stack's runpod configuration"

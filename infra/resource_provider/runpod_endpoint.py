@@ -70,8 +70,12 @@ class RunPodEndpointController:
             return Diff(changed=_changed(state, inputs))
         live = from_wire(endpoint, account.catalog)
         if EXISTING in inputs:
-            same = rules.container_digest(live) == state.get("containerDigest")
-            return Diff() if same else Diff(changed=("containerDigest",))
+            if rules.container_digest(live) == state.get("containerDigest"):
+                return Diff()
+            session.log.warning(
+                f"RunPod endpoint {resource_id} was changed by its owner: it is to be verified anew"
+            )
+            return Diff(changed=("containerDigest",))
         wished, drifted = _changed(state, inputs), _changed(live, inputs)
         drift = rules.drift_in_words(state, live)
         for name, words in drift.items():

@@ -126,6 +126,7 @@ def test_a_retry_after_beyond_the_deadline_ends_at_once() -> None:
     with pytest.raises(RateLimitedError) as caught:
         api(Script(limited), clock).endpoints()
     assert (caught.value.retry_after, clock.now()) == (3000, 0)
+    assert "wait 3000 s" in caught.value.fix
 
 
 @pytest.mark.parametrize(("answer", "was_there"), [(httpx.Response(204), True), (problem(404), False)])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +17,7 @@ import pytest
 
 from provider_client.runpod_settings import MARKER
 from tests.infra.resource_provider.runpod_stub import RunPodStub, problem
-from tests.infra.resource_provider.tiny_stack import PLANTED, TinyStack, kill_group, plugin_pids, served
+from tests.infra.resource_provider.tiny_stack import PLANTED, SETTINGS, TinyStack, kill_group, plugin_pids, served
 
 pytestmark = pytest.mark.engine
 
@@ -159,6 +161,80 @@ def test_a_wrong_key_makes_nothing_and_is_explained(stack: TinyStack, runpod: Ru
     assert "Traceback" not in told
     assert not runpod.mutations
     assert stack.state() == {}
+
+
+# What RunPod does when an endpoint is to be made, and what the user reads.
+REFUSALS: dict[str, tuple[httpx.Response | type[Exception] | None, tuple[str, ...]]] = {
+    "wrong-key": (problem(401, "missing bearer token"), ("revoked", "--secret runpodManagementApiKey")),
+    "no-right": (problem(403, "access denied"), ("access denied", "write access to Serverless")),
+    "not-there": (problem(404, "template not found"), ("template not found", "what is named there was deleted")),
+    "invalid": (
+        problem(422, "Request validation failed.", ["$.disk: 0 is less than 1", "$: missing property 'image'"]),
+        ("- $.disk: 0 is less than 1", "- $: missing property 'image'", "correct the named property"),
+    ),
+    "limited": (
+        problem(429, "limit of the hour", **{"Retry-After": "3000"}),
+        ("limit of the hour", "wait 3000 s"),
+    ),
+    "broken": (problem(500, "boom"), ("RunPod has a problem of its own", "run it again")),
+    "reset": (ConnectionResetError, ("the connection broke", "run it again")),
+    "hanging": (None, ("no answer in time", "check the network")),
+}
+
+
+def test_whatever_runpod_does_to_a_create_is_told_with_its_cause_and_the_next_step(
+    stack: TinyStack, runpod: RunPodStub
+) -> None:
+    """Within its deadline, without a traceback, with nothing left behind; the next `up` makes each of them once."""
+    ended = threading.Event()
+
+    def refuse(request: httpx.Request) -> httpx.Response | None:
+        if request.method != "POST":
+            return None
+        answer, _ = REFUSALS[json.loads(request.content)["name"]]
+        if answer is None:
+            ended.wait(60)
+            raise ConnectionResetError
+        if isinstance(answer, httpx.Response):
+            return answer
+        raise answer
+
+    runpod.intercept = refuse
+    stack.declare({name: {**SETTINGS, "name": name} for name in REFUSALS})
+    started = time.monotonic()
+    told = stack.up("--continue-on-error", succeeds=False)
+    assert time.monotonic() - started < 60
+    ended.set()
+    words = [word for _, expected in REFUSALS.values() for word in expected]
+    assert [word for word in words if word not in told] == [], told
+    assert "Traceback" not in told
+    assert told.count("fix: ") >= len(REFUSALS)
+    assert "dummy-key" not in told
+    runpod.intercept = lambda _request: None
+    stack.up()
+    assert sorted(endpoint["name"] for endpoint in runpod.endpoints.values()) == sorted(REFUSALS)
+
+
+def test_an_existing_endpoint_is_checked_and_never_changed_nor_deleted(
+    stack: TinyStack, runpod: RunPodStub
+) -> None:
+    """It belongs to somebody else, whatever becomes of this stack."""
+    stack.declare({"endpoint": {"existing_endpoint_id": "ep-of-nobody"}})
+    refused = stack.up(succeeds=False)
+    assert "RunPod has no endpoint ep-of-nobody" in refused
+    assert "pulumi config set --path runpod.endpointId" in refused
+    theirs = runpod.add(name="theirs", image="theirs/comfyui:1", gpu={"pools": ["ADA_24"]}, workers={"max": 1})
+    stack.declare({"endpoint": {"existing_endpoint_id": theirs}})
+    stack.up()
+    assert stack.state()["outputs"]["gpuPool"] == "ADA_24"
+    stack.up("--expect-no-changes")
+    runpod.endpoints[theirs]["image"] = "theirs/comfyui:2"
+    assert "was changed by its owner" in stack.pulumi("preview")
+    stack.pulumi("refresh", "--yes", "--skip-preview")
+    stack.up()
+    assert "stays" in stack.pulumi("destroy", "--yes", "--skip-preview")
+    assert list(runpod.endpoints) == [theirs]
+    assert runpod.mutations == []
 
 
 @pytest.mark.parametrize("victim", ["engine and plugin", "engine", "plugin"])

@@ -1,4 +1,4 @@
-"""A stack with one RunPodEndpoint on the real engine, and the RunPod stub behind a real port."""
+"""A stack with one RunPodEndpoint (or several) on the real engine, and the RunPod stub behind a real port."""
 
 from __future__ import annotations
 
@@ -34,14 +34,11 @@ account = SwitchbackProvider(
     runpod_api_key="dummy-key",
     runpod_management_url=os.environ["RUNPOD_URL"],
 )
-settings = json.loads((Path(__file__).parent / "settings.json").read_text())
 secret = pulumi.Output.secret(os.environ["PLANTED"])
-endpoint = RunPodEndpoint(
-    "endpoint",
-    **{"env": {"TOKEN": secret}, **settings},
-    opts=pulumi.ResourceOptions(provider=account),
-)
-pulumi.export("endpointId", endpoint.endpoint_id)
+for name, settings in json.loads((Path(__file__).parent / "settings.json").read_text()).items():
+    own = {} if "existing_endpoint_id" in settings else {"env": {"TOKEN": secret}}
+    endpoint = RunPodEndpoint(name, **{**own, **settings}, opts=pulumi.ResourceOptions(provider=account))
+    pulumi.export(name, endpoint.endpoint_id)
 """
 SETTINGS: dict[str, Any] = {"name": "knights", "image": "example/comfyui:1", "gpu_types": ["NVIDIA L40"]}
 
@@ -54,15 +51,15 @@ def served(stub: RunPodStub) -> Iterator[str]:
         def _answer(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
             request = httpx.Request(self.command, f"http://stub{self.path}", content=self.rfile.read(length))
-            response = stub(request)
             try:
+                response = stub(request)
                 self.send_response(response.status_code)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(response.content)))
+                for name, value in {**response.headers, "Content-Length": str(len(response.content))}.items():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(response.content)
             except OSError:
-                self.close_connection = True  # the caller was killed
+                self.close_connection = True  # the caller was killed, or the stub resets the connection
 
         do_GET = do_POST = do_PATCH = do_DELETE = _answer  # noqa: N815 - names of http.server
 
@@ -115,7 +112,11 @@ class TinyStack:
 
     def configure(self, **changes: Any) -> None:
         """The endpoint's settings of the next run."""
-        (self.folder / "project" / "settings.json").write_text(json.dumps({**SETTINGS, **changes}))
+        self.declare({"endpoint": {**SETTINGS, **changes}})
+
+    def declare(self, endpoints: dict[str, dict[str, Any]]) -> None:
+        """The endpoints of the next run, by name of the resource."""
+        (self.folder / "project" / "settings.json").write_text(json.dumps(endpoints))
 
     def pulumi(self, *arguments: str, succeeds: bool | None = True) -> str:
         """Runs the CLI to its end; `succeeds` None takes either ending."""
