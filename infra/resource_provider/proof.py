@@ -18,7 +18,7 @@ from provider_client.errors import Cancelled
 from provider_client.verification import Report, Target, VerificationPlan, verify, write_reports
 from provider_client.verification.events import AssetFinished, Event, HealthChecked, describe
 from provider_client.verification.judging import Verdict
-from provider_client.verification.measurement import Measurement, Outcome
+from provider_client.verification.measurement import Measurement, Outcome, brief
 from provider_client.verification.spending import Ledger
 
 REPORTS = Path(".switchback", "reports")
@@ -86,7 +86,7 @@ def failing_lines(report: Report) -> list[str]:
         first = same[0]
         name = "" if first.sentence.startswith(check) else f"{check}: "
         times = f" ({len(same)} times)" if len(same) > 1 else ""
-        lines.append(f"  - {name}{first.sentence}{times}")
+        lines.append(f"  - {name}{brief(first.sentence)}{times}")
         if first.mitigation:
             lines.append(f"      what helps: {first.mitigation}")
     return lines

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from provider_client.verification.judging import Verdict
-from provider_client.verification.measurement import Outcome
+from provider_client.verification.measurement import Outcome, brief
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,21 +79,23 @@ def describe(event: Event) -> str:
     match event:
         case Started():
             cost = "" if event.estimate_usd is None else f", about ${event.estimate_usd:.2f} at most"
-            return f"verifying {event.provider} with {event.planned} assets{cost}"
+            return (
+                f"verifying {event.provider} with {event.planned} asset{'' if event.planned == 1 else 's'}{cost}"
+            )
         case Waiting():
-            return f"waiting for the target, {event.seconds_left:.0f} s left: {event.reason}"
+            return f"waiting for the gateway, {event.seconds_left:.0f} s left: {brief(event.reason)}"
         case HealthChecked():
-            return f"health {MARKS[event.outcome]}: {event.sentence}"
+            return f"health {MARKS[event.outcome]}: {brief(event.sentence)}"
         case AssetStarted():
             return f"{event.operation} {event.number}/{event.planned} started: {event.name}"
         case AssetFinished():
             time = "" if event.seconds is None else f" {event.seconds:.1f} s"
-            reason = f": {event.sentence}" if event.sentence else ""
+            reason = f": {brief(event.sentence)}" if event.sentence else ""
             return f"{event.operation} {event.done}/{event.planned} {MARKS[event.outcome]}{time}{reason}"
         case Stopped():
             return f"stopped: {event.reason}"
         case Judged():
-            spent = "" if event.spent_usd is None else f", spent ${event.spent_usd:.3f}"
+            spent = "" if event.spent_usd is None else f" (spent ${event.spent_usd:.3f})"
             return f"verdict {event.verdict.outcome}: {event.verdict.sentence}{spent}"
 
 

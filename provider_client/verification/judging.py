@@ -23,7 +23,7 @@ from typing import Final
 
 from provider_client.models import Operation
 from provider_client.verification.budget import SHARE_OVER_BUDGET
-from provider_client.verification.measurement import Measurement, Outcome
+from provider_client.verification.measurement import Measurement, Outcome, brief
 
 MAX_ERROR_RATE: Final = 0.10
 SIGNIFICANCE: Final = 0.05
@@ -53,7 +53,9 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """`sentence` reads "<metric> <measured> > <limit> over <n> samples"; `next_step` says what would settle it."""
+    """What was seen, in one sentence: "4 of 4 assets passed every check", or
+    "<metric> <measured> > <limit> over <n> samples; <the first failure>". `next_step` says what would settle it.
+    """
 
     outcome: Outcome
     sentence: str
@@ -89,7 +91,7 @@ def green_samples_needed(failures: int, samples: int) -> int:
     return total - samples
 
 
-def longest_streak(samples: Sequence[Sample]) -> int:
+def failures_at_end(samples: Sequence[Sample]) -> int:
     """Failures at the end of the samples, one after the other."""
     streak = 0
     for sample in reversed(samples):
@@ -103,7 +105,7 @@ def reason_to_stop(samples: Sequence[Sample]) -> str:
     """Asked after every asset: a reason to pay for no more, or "". Only what cannot become green again counts."""
     if samples and samples[-1].failure is not None and samples[-1].failure.outcome is Outcome.ERROR:
         return "the verifier itself cannot go on"
-    if longest_streak(samples) >= IN_A_ROW:
+    if failures_at_end(samples) >= IN_A_ROW:
         return f"{IN_A_ROW} failures in a row"
     failures = sum(sample.failed for sample in samples)
     if failures >= LEAST_FAILURES and tail(failures, len(samples), MAX_ERROR_RATE) <= EARLY_SIGNIFICANCE:
@@ -137,17 +139,19 @@ def claims_of(samples: Sequence[Sample]) -> tuple[str, ...]:
     if not samples:
         return ()
     count, failures = len(samples), sum(sample.failed for sample in samples)
-    claims = [
-        f"error rate: {failures} of {count} failed; at most {rate_bound(failures, count):.0%} at 95 % confidence"
-    ]
+    claims = [f"error rate: {failures} of {count} failed"]
+    if failures < count:
+        claims[0] += f", so at most {rate_bound(failures, count):.0%} at 95% confidence"
     if count < MINIMUM_FOR_RATE:
         claims[0] += f" (a rate is not claimed below {MINIMUM_FOR_RATE} samples)"
-    warm = sorted(sample.seconds for sample in samples if sample.seconds is not None and not sample.cold)
+    made = [sample for sample in samples if sample.failure is None]
+    warm = sorted(sample.seconds for sample in made if sample.seconds is not None and not sample.cold)
     if len(warm) >= MINIMUM_FOR_P95:
         claims.append(f"p95: {warm[math.ceil(0.95 * len(warm)) - 1]:.1f} s over {len(warm)} warm samples")
     elif warm:
         claims.append(
-            f"p95: not claimed, {len(warm)} warm samples of {MINIMUM_FOR_P95} needed; the slowest took {warm[-1]:.1f} s"
+            f"p95: not claimed, {_samples(len(warm), 'warm ')} of {MINIMUM_FOR_P95} needed;"
+            f" the slowest took {warm[-1]:.1f} s"
         )
     return tuple(claims)
 
@@ -166,7 +170,8 @@ def _of_the_verifier(samples: Sequence[Sample]) -> Verdict | None:
 
 
 def _because(measurement: Measurement) -> Verdict:
-    return Verdict(outcome=measurement.outcome, sentence=measurement.sentence, mitigation=measurement.mitigation)
+    sentence = brief(measurement.sentence)
+    return Verdict(outcome=measurement.outcome, sentence=sentence, mitigation=measurement.mitigation)
 
 
 def _of_failures(samples: Sequence[Sample]) -> Verdict | None:
@@ -178,7 +183,7 @@ def _of_failures(samples: Sequence[Sample]) -> Verdict | None:
         _streak_sentence(samples)
         or _never_worked_sentence(samples)
         or (
-            f"error rate {len(failed) / count:.0%} > {MAX_ERROR_RATE:.0%} over {count} samples"
+            f"error rate {len(failed) / count:.0%} > {MAX_ERROR_RATE:.0%} over {_samples(count)}"
             if len(failed) >= LEAST_FAILURES and tail(len(failed), count, MAX_ERROR_RATE) <= SIGNIFICANCE
             else ""
         )
@@ -187,15 +192,15 @@ def _of_failures(samples: Sequence[Sample]) -> Verdict | None:
         return None
     leading = _most_common([sample.failure for sample in failed if sample.failure])
     return Verdict(
-        outcome=Outcome.FAILED, sentence=f"{sentence}; {leading.sentence}", mitigation=leading.mitigation
+        outcome=Outcome.FAILED, sentence=f"{sentence}; {brief(leading.sentence)}", mitigation=leading.mitigation
     )
 
 
 def _streak_sentence(samples: Sequence[Sample]) -> str:
-    for end in range(IN_A_ROW, len(samples) + 1):
-        if longest_streak(samples[:end]) >= IN_A_ROW:
-            return f"failures in a row {IN_A_ROW} > {IN_A_ROW - 1} over {len(samples)} samples"
-    return ""
+    streak = max((failures_at_end(samples[: end + 1]) for end in range(len(samples))), default=0)
+    if streak < IN_A_ROW:
+        return ""
+    return f"failures in a row {streak} > {IN_A_ROW - 1} over {_samples(len(samples))}"
 
 
 def _never_worked_sentence(samples: Sequence[Sample]) -> str:
@@ -204,7 +209,7 @@ def _never_worked_sentence(samples: Sequence[Sample]) -> str:
         checks = {sample.failure.check for sample in tried if sample.failed and sample.failure}
         systematic = all(sample.failed and sample.failure and sample.failure.systematic for sample in tried)
         if systematic and len(checks) == 1:
-            return f"{operation} failures {len(tried)} of {len(tried)} > 0 over {len(tried)} samples"
+            return f"{operation} failures {len(tried)} of {len(tried)} > 0 over {_samples(len(tried))}"
     return ""
 
 
@@ -214,7 +219,7 @@ def _of_slowness(samples: Sequence[Sample]) -> Verdict | None:
     chance = tail(len(slow), len(timed), SHARE_OVER_BUDGET)
     if not slow or chance > EXPLAINED:
         return None
-    sentence = f"over budget {len(slow) / len(timed):.0%} > {SHARE_OVER_BUDGET:.0%} over {len(timed)} samples"
+    sentence = f"over budget {len(slow) / len(timed):.0%} > {SHARE_OVER_BUDGET:.0%} over {_samples(len(timed))}"
     if len(slow) >= 2 and chance <= SIGNIFICANCE:
         return Verdict(
             outcome=Outcome.FAILED,
@@ -229,7 +234,7 @@ def _of_slowness(samples: Sequence[Sample]) -> Verdict | None:
         outcome=Outcome.INCONCLUSIVE,
         sentence=f"{sentence}, which so few cannot prove",
         more_samples=more,
-        next_step=f"needs {more} more samples within their budget",
+        next_step=f"needs {_samples(more, 'more ')} within their budget",
     )
 
 
@@ -244,11 +249,12 @@ def _of_doubt(samples: Sequence[Sample], usd_per_sample: float | None) -> Verdic
     cost = "" if usd_per_sample is None else f", about ${more * usd_per_sample:.2f}"
     return Verdict(
         outcome=Outcome.INCONCLUSIVE,
-        sentence=f"failures {len(failed)} > 0 over {len(samples)} samples, too few to prove an error rate"
-        f" > {MAX_ERROR_RATE:.0%}; {leading.sentence}",
+        sentence=f"failures {len(failed)} > 0 over {_samples(len(samples))}, too few to prove an error rate"
+        f" > {MAX_ERROR_RATE:.0%}; {brief(leading.sentence)}",
         mitigation=leading.mitigation,
         more_samples=more,
-        next_step=f"needs {more} more samples, all green, to show an error rate below {MAX_ERROR_RATE:.0%}{cost}",
+        next_step=f"needs {_samples(more, 'more ')}, all green,"
+        f" to show an error rate below {MAX_ERROR_RATE:.0%}{cost}",
     )
 
 
@@ -270,10 +276,13 @@ def _of_what_is_missing(
         bound = rate_bound(failures, len(samples))
         return Verdict(
             outcome=Outcome.SUCCESSFUL,
-            sentence=f"error rate at most {bound:.1%} <= {MAX_ERROR_RATE:.0%} over {len(samples)} samples",
+            sentence=f"error rate at most {bound:.1%} <= {MAX_ERROR_RATE:.0%} over {_samples(len(samples))}",
         )
+    slow = sum(sample.over_budget for sample in samples)
+    within = f", {slow} over its p95 budget" if slow else ""
     return Verdict(
-        outcome=Outcome.SUCCESSFUL, sentence=f"failures 0 <= 0 over {len(samples)} samples, every check green"
+        outcome=Outcome.SUCCESSFUL,
+        sentence=f"{len(samples) - slow} of {len(samples)} assets passed every check{within}",
     )
 
 
@@ -283,6 +292,10 @@ def _remarks(run: Sequence[Measurement], samples: Sequence[Sample]) -> tuple[str
     if slow:
         remarks.append(f"{len(slow)} of {len(samples)} over their p95 budget: {', '.join(slow)}")
     return tuple(remarks)
+
+
+def _samples(count: int, kind: str = "") -> str:
+    return f"{count} {kind}sample{'' if count == 1 else 's'}"
 
 
 def _most_common(failures: Sequence[Measurement]) -> Measurement:

@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass, replace
 
 from provider_client.clock import Clock
-from provider_client.errors import Cancelled, DeadlineExceeded, SwitchbackError
+from provider_client.errors import AuthError, Cancelled, DeadlineExceeded, SwitchbackError
 from provider_client.gateway import GatewayClient
 from provider_client.models import Generation, GenerationRequest, GenerationStatus, InputImage, Operation
 from provider_client.verification.budget import give_up_after, judged_seconds
@@ -70,9 +70,9 @@ class AssetMaker:
         return self._look(result, generation, drawing) if generation.assets else result
 
     def _without_generation(self, result: AssetResult, error: SwitchbackError, seconds: float) -> AssetResult:
-        """A job that was given up has run until then, and is counted as if it had cost all that time."""
+        """A job that was given up has run until then and is counted so; a refused token has made nothing."""
         ran = isinstance(error, DeadlineExceeded | Cancelled)
-        cost = self.plan.price.of(seconds if ran else 0.0)
+        cost = 0.0 if isinstance(error, AuthError) else self.plan.price.of(seconds if ran else 0.0)
         measured_seconds = None if isinstance(error, Cancelled) else seconds
         return replace(
             result,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 LONGEST_TEXT = 400
+_DETAILS = re.compile(r"""\[\{.*?'details': (["'])(.+?)\1""")
+LONGEST_LINE = 160  # of a progress line or a verdict; the report has the whole text
 
 
 MITIGATIONS: Mapping[str, str] = {
@@ -69,7 +72,8 @@ class Measurement:
         """For a person: what was measured against what. A classified failure begins with its kind."""
         if self.kind and self.measured == self.kind:
             return f"{self.kind}: {self.message}" if self.message else self.kind
-        expected = f", expected {self.limit}" if self.limit else ""
+        surprising = self.limit and not (self.outcome is Outcome.SUCCESSFUL and self.measured == self.limit)
+        expected = f", expected {self.limit}" if surprising else ""
         message = f": {self.message}" if self.message else ""
         return f"{self.check} {self.measured}{expected}{message}"
 
@@ -78,6 +82,16 @@ def plain(text: str) -> str:
     """One short printable line of whatever a provider or gateway said: no control characters, no terminal codes."""
     line = " ".join("".join(char if char.isprintable() else " " for char in text[: 2 * LONGEST_TEXT]).split())
     return line if len(line) <= LONGEST_TEXT else line[: LONGEST_TEXT - 1] + "…"
+
+
+def brief(text: str, longest: int = LONGEST_LINE) -> str:
+    """As much of the text as fits on a line or two: a vendor's error may be a page long.
+
+    ComfyUI's error is the dump of a node in which only `details` says what is wrong.
+    """
+    if len(text) > longest and (details := _DETAILS.search(text)):
+        text = text[: text.find("[{")] + details[2]
+    return text if len(text) <= longest else text[: longest - 2].rstrip() + " …"
 
 
 def passed(check: str, measured: str, limit: str = "") -> Measurement:

@@ -16,6 +16,7 @@ from provider_client.verification.measurement import Measurement, Outcome, worst
 from provider_client.verification.report import Target
 
 PAUSE_SECONDS = 2.0
+SAY_SECONDS = 10.0  # the same reason again is news only so often
 IDENTITY_SECONDS = 15.0  # a new deployment reaches every location within seconds
 
 
@@ -41,6 +42,7 @@ def reach(
     When it never answers the outcome is ERROR: nothing was learnt. An answer that stays wrong is FAILED.
     """
     began, answered = wall.now(), None
+    said, said_at = "", began
     while True:
         health, measurements, final = _ask(client, target)
         if health is not None and answered is None:
@@ -49,9 +51,14 @@ def reach(
         outcome = worst(measurement.outcome for measurement in measurements)
         leading = next(measurement for measurement in measurements if measurement.outcome is outcome)
         if outcome is Outcome.SUCCESSFUL or final or left <= 0 or cancelled.is_set():
-            tell(HealthChecked(outcome=outcome, sentence=leading.sentence))
-            return Reached(health if outcome is Outcome.SUCCESSFUL else None, tuple(measurements))
-        tell(Waiting(reason=leading.sentence, seconds_left=left))
+            good = outcome is Outcome.SUCCESSFUL
+            tell(
+                HealthChecked(outcome=outcome, sentence=f"{target.provider} answers" if good else leading.sentence)
+            )
+            return Reached(health if good else None, tuple(measurements))
+        if leading.sentence != said or wall.now() - said_at >= SAY_SECONDS:
+            said, said_at = leading.sentence, wall.now()
+            tell(Waiting(reason=said, seconds_left=left))
         wall.sleep(min(PAUSE_SECONDS, left))
 
 

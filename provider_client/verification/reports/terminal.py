@@ -21,7 +21,7 @@ from provider_client.verification.events import (
     Waiting,
     describe,
 )
-from provider_client.verification.measurement import Outcome
+from provider_client.verification.measurement import Outcome, brief
 from provider_client.verification.report import Report
 
 COLOURS = {
@@ -95,7 +95,8 @@ def print_report(console: Console, report: Report, place: str) -> None:
         table.add_row(*_row(asset.outcome, name, operation, asset.seconds, problem))
     console.print(table)
     verdict, colour = report.verdict, COLOURS[report.verdict.outcome]
-    console.print(f"[bold {colour}]{verdict.outcome}[/] {escape(verdict.sentence)}")
+    word = "STOPPED" if report.cancelled else verdict.outcome
+    console.print(f"[bold {colour}]{word}[/] {escape(verdict.sentence)}")
     for label, text in (("to mend it", verdict.mitigation), ("next", verdict.next_step)):
         if text:
             console.print(f"  {label}: {escape(text)}")
@@ -110,4 +111,4 @@ def print_report(console: Console, report: Report, place: str) -> None:
 
 def _row(outcome: Outcome, name: str, operation: str, seconds: float | None, problem: str) -> tuple[str, ...]:
     time = "" if seconds is None else f"{seconds:.1f} s"
-    return f"[{COLOURS[outcome]}]{MARKS[outcome]}[/]", escape(name), operation, time, escape(problem)
+    return f"[{COLOURS[outcome]}]{MARKS[outcome]}[/]", escape(name), operation, time, escape(brief(problem))

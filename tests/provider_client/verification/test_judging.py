@@ -19,7 +19,7 @@ from provider_client.verification.judging import (
     reason_to_stop,
     tail,
 )
-from provider_client.verification.measurement import Measurement, Outcome, worst
+from provider_client.verification.measurement import Measurement, Outcome, brief, worst
 
 HEALTHY = Measurement(check="health.version", outcome=Outcome.SUCCESSFUL, measured="v1")
 
@@ -51,8 +51,8 @@ def samples(pattern: str, operation: Operation = Operation.TXT2IMG) -> list[Samp
 
 
 VERDICTS = [
-    ("....", Outcome.SUCCESSFUL, "failures 0 <= 0 over 4 samples"),
-    ("F", Outcome.INCONCLUSIVE, "failures 1 > 0 over 1 samples"),
+    ("....", Outcome.SUCCESSFUL, "4 of 4 assets passed every check"),
+    ("F", Outcome.INCONCLUSIVE, "failures 1 > 0 over 1 sample"),
     ("M", Outcome.FAILED, "txt2img failures 1 of 1 > 0"),
     ("MM", Outcome.FAILED, "txt2img failures 2 of 2 > 0"),
     ("FF", Outcome.INCONCLUSIVE, "failures 2 > 0 over 2 samples"),
@@ -65,9 +65,9 @@ VERDICTS = [
     ("F.F.F.....", Outcome.INCONCLUSIVE, "failures 3 > 0 over 10 samples"),
     ("F.F.F.F...", Outcome.FAILED, "error rate 40% > 10% over 10 samples"),
     ("F" + 45 * ".", Outcome.SUCCESSFUL, "error rate at most"),
-    ("s", Outcome.INCONCLUSIVE, "over budget 100% > 5% over 1 samples"),
+    ("s", Outcome.INCONCLUSIVE, "over budget 100% > 5% over 1 sample"),
     ("ss..", Outcome.FAILED, "over budget 50% > 5% over 4 samples"),
-    ("s...........", Outcome.SUCCESSFUL, "failures 0"),
+    ("s...........", Outcome.SUCCESSFUL, "11 of 12 assets passed every check, 1 over its p95 budget"),
     ("ss..........", Outcome.INCONCLUSIVE, "over budget 17% > 5%"),
     ("sss.........", Outcome.FAILED, "over budget 25% > 5%"),
     ("..E", Outcome.ERROR, "AUTH"),
@@ -184,3 +184,29 @@ def test_the_published_error_rates_hold() -> None:
         assert cells[planned, 0.10][Outcome.FAILED] <= 0.10
     assert cells[12, 0.5][Outcome.SUCCESSFUL] == 0.0
     assert cells[12, 0.5][Outcome.FAILED] >= 0.85
+
+
+NODE = (
+    "MODEL_NOT_FOUND: RunPod: Workflow validation failed: Node 4 (errors): [{'type': 'value_not_in_list', 'details': "
+    "\"ckpt_name: 'sd_xl.safetensors' not in []\", 'extra_info': {'input_name': 'ckpt_name', 'received': 1}}]"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("short", "short"),
+        ("x" * 161, "x" * 158 + " …"),
+        (NODE, NODE.partition("[{")[0] + "ckpt_name: 'sd_xl.safetensors' not in []"),
+    ],
+)
+def test_a_page_of_a_vendors_text_is_cut_to_what_says_why(text: str, said: str) -> None:
+    assert brief(text) == said
+
+
+def test_the_verdict_quotes_a_failure_briefly() -> None:
+    long = Measurement(
+        check="generates", outcome=Outcome.FAILED, measured="UNKNOWN", kind="UNKNOWN", message="y" * 400
+    )
+    samples = [Sample(name=str(n), operation=Operation.TXT2IMG, failure=long) for n in range(3)]
+    assert len(judge([], samples, planned=3).sentence) < 230

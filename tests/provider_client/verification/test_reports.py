@@ -114,7 +114,7 @@ def test_piped_output_is_stable_plain_lines(bench: Any) -> None:
     print_report(console, found, "report.html")
     lines = out.getvalue().splitlines()
     assert "txt2img 2/2 ok 8.1 s" in lines
-    assert any(line.startswith("SUCCESSFUL failures 0 <= 0 over 2 samples") for line in lines)
+    assert any(line.startswith("SUCCESSFUL 2 of 2 assets passed every check") for line in lines)
     assert "\x1b" not in out.getvalue()
 
 

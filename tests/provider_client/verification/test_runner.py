@@ -13,6 +13,7 @@ import pytest
 from provider_client.clock import SystemClock
 from provider_client.models import Operation
 from provider_client.verification import Outcome, Price, Target, describe, write_reports
+from provider_client.verification.events import Waiting
 from provider_client.verification.spending import Ledger
 from tests.provider_client.verification.gateway_spoils import at, change, error
 
@@ -24,7 +25,7 @@ def test_a_good_provider_is_successful_over_all_operations(bench: Any) -> None:
     report = bench.verify(bench.plan(12, ALL))
     assert report.verdict.outcome is Outcome.SUCCESSFUL, report.verdict
     assert report.passed == report.total == 12
-    assert "over 12 samples" in report.verdict.sentence
+    assert report.verdict.sentence == "12 of 12 assets passed every check"
     assert any("p95: not claimed" in claim for claim in report.verdict.claims)
 
 
@@ -117,6 +118,8 @@ def test_a_host_that_is_not_there_yet_is_waited_for(bench: Any) -> None:
     report = bench.verify()
     assert report.verdict.outcome is Outcome.SUCCESSFUL
     assert bench.wall.now() == pytest.approx(20.0)
+    waits = [event for event in report.events if isinstance(event, Waiting)]
+    assert len(waits) == 2  # at 0 and at 10 seconds: the same reason every two seconds is noise
 
 
 def test_a_host_that_never_answers_is_an_error_because_nothing_was_learnt(bench: Any) -> None:
