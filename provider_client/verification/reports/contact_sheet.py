@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 from PIL import Image
 
 from provider_client.verification.images import BrokenImage, open_picture
@@ -28,18 +30,26 @@ def contact_sheet(report: Report) -> str:
     template = _environment().get_template("contact_sheet.html.j2")
     problems_first = sorted(report.assets, key=lambda asset: not asset.problems)
     cards = [_card(asset, report) for asset in problems_first]
-    return template.render(report=report, word=WORDS[report.verdict.outcome], cards=cards)
+    word = "Stopped" if report.cancelled else WORDS[report.verdict.outcome]
+    return template.render(report=report, word=word, cards=cards)
 
 
 @cache
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("provider_client.verification.reports", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["code"] = _code
+    return environment
+
+
+def _code(text: str) -> Markup:
+    """Our own texts set names and commands in backticks."""
+    return Markup(re.sub("`(.+?)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 (escaped before)
 
 
 def _card(asset: AssetResult, report: Report) -> dict[str, Any]:
