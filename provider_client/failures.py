@@ -148,7 +148,7 @@ def classify(
         kind=kind,
         message=_message(signal, pattern, secrets),
         provider_code=signal.code.split(" ")[0] or (str(signal.status) if signal.status else None),
-        mitigation=_mitigation(traits["mitigation"], signal, options or WorkflowOptions()),
+        mitigation=_mitigation(traits, signal, options or WorkflowOptions()),
         retryable=traits["retryable"],
         counts_toward_rollback=traits["counts_toward_rollback"],
     )
@@ -169,7 +169,7 @@ def failure_of(
         kind=kind,
         message=_message(signal, None, secrets),
         provider_code=None,
-        mitigation=_mitigation(traits["mitigation"], signal, options or WorkflowOptions()),
+        mitigation=_mitigation(traits, signal, options or WorkflowOptions()),
         retryable=traits["retryable"],
         counts_toward_rollback=traits["counts_toward_rollback"],
     )
@@ -194,7 +194,8 @@ def _plain(signal: Signal) -> str:
     return f"HTTP {signal.status} without a message" if signal.status else "no message"
 
 
-def _mitigation(template: str, signal: Signal, options: WorkflowOptions) -> str:
+def _mitigation(traits: Mapping[str, Any], signal: Signal, options: WorkflowOptions) -> str:
+    template: str = traits.get("mitigation_at", {}).get(signal.provider, traits["mitigation"])
     text = template.replace("{provider}", _table().titles.get(signal.provider, signal.provider))
     text = text.replace("{checkpoint}", options.checkpoint)
     text = text.replace("{background_removal_model}", options.background_removal_model)
