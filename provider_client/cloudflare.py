@@ -56,6 +56,7 @@ class CloudflareApi:
         base_url: str = DEFAULT_BASE_URL,
         clock: Clock,
         deadline_seconds: float = DEADLINE_SECONDS,
+        token_source: str = "",
     ) -> None:
         if not (token.isascii() and token.isprintable() and token and " " not in token):
             # httpx would quote the whole header in its own error
@@ -65,6 +66,7 @@ class CloudflareApi:
             )
         self._account_id = account_id
         self._token = token
+        self._token_source = token_source  # where the token was found: said when Cloudflare refuses it
         self._http = http
         self._base_url = base_url.rstrip("/")
         self._clock = clock
@@ -196,7 +198,7 @@ class CloudflareApi:
             ) from error
         result = _result(response)
         if result is None:
-            _raise_api_error(response, f"{method} {path}", self._account_id)
+            _raise_api_error(response, f"{method} {path}", self._account_id, self._token_source)
         return result
 
 
@@ -223,13 +225,14 @@ def _errors(response: httpx.Response) -> tuple[str, str]:
     return words or "no reason given", str(errors[0].get("code", "")) if errors else ""
 
 
-def _raise_api_error(response: httpx.Response, call: str, account_id: str) -> NoReturn:
+def _raise_api_error(response: httpx.Response, call: str, account_id: str, token_source: str) -> NoReturn:
     words, code = _errors(response)
+    origin = f" (from {token_source})" if token_source else ""
     status = response.status_code
     said = f"{words} (HTTP {status}, {call})"
     if status == 401 or code == BAD_HEADERS:
         raise AuthError(
-            f"Cloudflare does not accept the API token: {said}",
+            f"Cloudflare does not accept the API token{origin}: {said}",
             status=status,
             code=code,
             fix="set CLOUDFLARE_API_TOKEN to a token that is active and has not expired",
@@ -238,7 +241,7 @@ def _raise_api_error(response: httpx.Response, call: str, account_id: str) -> No
     if status == 403:
         permission = "Workers R2 Storage Write" if " r2/" in call else "Workers Scripts Write"
         raise AuthError(
-            f"Cloudflare's API token may not do this: {said}",
+            f"Cloudflare's API token{origin} may not do this: {said}",
             status=status,
             code=code,
             fix=f"give the token the permission {permission} on account {account_id}",

@@ -232,7 +232,10 @@ class GatewayClient:
                 headers={**self._headers, **(headers or {})},
             )
         except httpx.HTTPError as error:
-            raise UnreachableError(f"{self.base_url} does not answer: {_reason(error)}") from error
+            raise UnreachableError(
+                f"{self.base_url} does not answer: {_reason(error)}",
+                fix="check the network and the address: `switchback status` shows what is deployed",
+            ) from error
         if self._observe:
             self._observe(
                 Answer(

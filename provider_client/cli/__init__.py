@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from provider_client import __version__
-from provider_client.errors import ExitCode, SwitchbackError
+from provider_client.errors import Cancelled, ExitCode, SwitchbackError
 
 if TYPE_CHECKING:
     from provider_client.cli.context import Context
@@ -39,7 +39,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the returned number is the process's exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    debug = os.environ.get("SWITCHBACK_DEBUG") == "1"
+    debug, as_json = os.environ.get("SWITCHBACK_DEBUG") == "1", "--json" in words
     try:
         return int(_run(words))
     except SystemExit as stop:  # argparse: --help, --version, a wrong flag
@@ -47,12 +47,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         if debug:
             raise
-        print("stopped", file=sys.stderr)
+        print_error(Cancelled("stopped"), as_json=as_json)
         return ExitCode.CANCELLED
     except SwitchbackError as error:
         if debug:
             raise
-        print_error(error, as_json="--json" in words)
+        print_error(error, as_json=as_json)
         return error.exit_code
     except BrokenPipeError:  # `switchback history | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -61,14 +61,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         if debug:
             raise
         # the message of an unforeseen error may quote anything, a secret too: only its kind is shown
-        print(f"error: unexpected {type(error).__name__}", file=sys.stderr)
-        print("  fix: run it again with SWITCHBACK_DEBUG=1 and report what it says", file=sys.stderr)
+        unforeseen = SwitchbackError(
+            f"unexpected {type(error).__name__}",
+            fix="run it again with SWITCHBACK_DEBUG=1 and report what it says",
+        )
+        print_error(unforeseen, as_json=as_json)
         return ExitCode.GENERIC
 
 
 def print_error(error: SwitchbackError, *, as_json: bool) -> None:
     """Message and next step on stderr; with --json also one object on stdout."""
-    print(f"error: {error}", file=sys.stderr)
+    print(str(error) if isinstance(error, Cancelled) else f"error: {error}", file=sys.stderr)
     if as_json:
         import json
 

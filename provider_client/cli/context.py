@@ -51,6 +51,7 @@ class Context:
         self.environment: Mapping[str, str] = {**self._dotenv, **environment}
         self._transport = transport
         self._exit = ExitStack()
+        self._warned: set[str] = set()
 
     @classmethod
     def from_arguments(cls, arguments: argparse.Namespace, environment: Mapping[str, str]) -> Context:
@@ -88,10 +89,13 @@ class Context:
         self.console.print(text, markup=False, style=style)
 
     def say_table(self, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Columns; a terminal too narrow for them gets what does not fit folded, never cut."""
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(*headings, box=None, pad_edge=False)
+        table = Table(box=None, pad_edge=False)
+        for heading in headings:
+            table.add_column(heading, overflow="fold")
         for row in rows:
             table.add_row(*(Text(cell) for cell in row))
         self.console.print(table)
@@ -133,7 +137,7 @@ class Context:
             raise ConfigError(
                 "No stack is chosen. Looked at: --stack; environment and .env SWITCHBACK_STACK, PULUMI_STACK; "
                 "Pulumi's workspace file; `pulumi stack --show-name`.",
-                fix="add --stack <name>, or pulumi stack select <name>",
+                fix=self._doubt(None) or "add --stack <name>, or pulumi stack select <name>",
             )
         return stack
 
@@ -149,6 +153,7 @@ class Context:
                 outputs=lambda: self._outputs(stack) if use_pulumi else ("(stack outputs not asked)", {}),
                 remembered=lambda: self._remembered(stack),
                 default_worker=lambda: f"{NAMESPACE}-{stack.rsplit('/', 1)[-1]}" if stack else None,
+                doubt=lambda: self._doubt(stack),
             )
         )
 
@@ -160,11 +165,17 @@ class Context:
             base_url=settings.base_url,
             clock=SystemClock(),
             deadline_seconds=deadline_seconds,
+            token_source=settings.origin("cloudflare_token"),
         )
 
     def stack_config(self, stack: str | None) -> dict[str, Any]:
         """The plain values of the stack's file; empty without a stack."""
         return project.read_stack_config(self.project_dir, stack) if stack else {}
+
+    def stack_output(self, name: str) -> str:
+        """One of the stack's outputs; "" where there is no stack, no Pulumi or no such output."""
+        value = self._outputs(self.find_stack())[1].get(name)
+        return value if isinstance(value, str) else ""
 
     @cached_property
     def _selected_stack(self) -> str | None:
@@ -182,7 +193,22 @@ class Context:
         try:
             return place, self.stack_config(stack)
         except ConfigError as error:  # an emergency must not end at a broken file whose values may not matter
+            self._warn_once(f"warning: {error.message} Its values are not used.")
             return f"{place} ({error.message})", {}
+
+    def _warn_once(self, line: str) -> None:
+        if line not in self._warned:
+            self._warned.add(line)
+            self.progress(line)
+
+    def _doubt(self, stack: str | None) -> str:
+        """What to do first where there is no project here, or no such stack in it."""
+        if not (self.project_dir / "Pulumi.yaml").is_file():
+            return "run it in the project's folder (there is no Pulumi.yaml here or above)"
+        stacks = project.stacks(self.project_dir)
+        if stack is None or stack.rsplit("/", 1)[-1] in stacks or not stacks:
+            return ""
+        return f"choose a stack that is there with --stack: {', '.join(stacks)}"
 
     def _outputs(self, stack: str | None) -> tuple[str, Mapping[str, Any]]:
         if stack is None:

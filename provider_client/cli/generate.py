@@ -16,7 +16,7 @@ from typing import Any
 from provider_client.cli.asset_plan import PlannedAsset, read_plan, request_for, validated
 from provider_client.cli.context import Context
 from provider_client.clock import Clock, provider_clock
-from provider_client.errors import ApiError, ConfigError, ExitCode, SwitchbackError
+from provider_client.errors import ApiError, AuthError, ConfigError, ExitCode, SwitchbackError
 from provider_client.failures import FailureKind, ProviderError, failure_of
 from provider_client.gateway import GatewayClient
 from provider_client.models import GenerationRequest, GenerationStatus, Operation
@@ -101,6 +101,8 @@ def _assets(arguments: argparse.Namespace) -> tuple[PlannedAsset, ...]:
         prompt, operation = None, prompt
     if operation is not None and operation not in set(Operation):
         raise ConfigError(f"there is no operation {operation!r}", fix=f"choose one of {', '.join(Operation)}")
+    if not prompt and operation != Operation.REMOVE_BACKGROUND:
+        raise ConfigError("nothing says what to draw", fix='switchback generate "A knight" txt2img')
     width, height = arguments.size or (None, None)
     values = {
         "operation": operation or Operation.TXT2IMG,
@@ -120,7 +122,11 @@ def _maker(arguments: argparse.Namespace, context: Context) -> tuple[Make, str]:
     if arguments.via_gateway:
         settings = context.settings()
         gateway = GatewayClient(settings.gateway_url, settings.gateway_token, http=context.http, clock=clock)
-        return _through_gateway(gateway, clock, arguments.deadline), f"the gateway {settings.gateway_url}"
+        token_from = settings.origin("gateway_token")
+        return (
+            _through_gateway(gateway, clock, arguments.deadline, token_from),
+            f"the gateway {settings.gateway_url}",
+        )
     name = arguments.provider or context.environment.get("IMAGE_GENERATION_PROVIDER", "")
     if not name:
         raise ConfigError(
@@ -133,14 +139,20 @@ def _maker(arguments: argparse.Namespace, context: Context) -> tuple[Make, str]:
 
 def _directly(spec: ProviderSpec, context: Context, clock: Clock, deadline: float) -> Make:
     try:
-        settings = spec.settings.from_environment(context.environment)
+        settings = spec.settings.from_environment(_with_stack_outputs(spec, context))
     except ConfigError as error:
         raise ConfigError(f"{spec.title}: {error.message}", fix=error.fix, help_url=spec.help_url) from None
     provider = spec.connect(settings, context.http, clock)
 
     def make(request: GenerationRequest, cancelled: threading.Event) -> Made:
         started = clock.now()
-        image = provider.generate(request, deadline_seconds=deadline, cancelled=cancelled)
+        try:
+            image = provider.generate(request, deadline_seconds=deadline, cancelled=cancelled)
+        except ProviderError as error:
+            if error.failure.kind is FailureKind.AUTH:  # no stack is involved here: the keys are the shell's own
+                keys = [binding.name for binding in spec.settings.bindings() if binding.kind == "secret_text"]
+                error.fix = f"check {', '.join(keys)} in the environment and in .env"
+            raise
         return Made(
             content=image.content,
             content_type=image.content_type,
@@ -157,10 +169,26 @@ def _directly(spec: ProviderSpec, context: Context, clock: Clock, deadline: floa
     return make
 
 
-def _through_gateway(gateway: GatewayClient, clock: Clock, deadline: float) -> Make:
+def _with_stack_outputs(spec: ProviderSpec, context: Context) -> Mapping[str, str]:
+    """The environment, and what the deployed stack knows better than a person: its endpoint's id."""
+    name = "RUNPOD_COMFYUI_ENDPOINT_ID"
+    if spec.name != "runpod" or context.environment.get(name):
+        return context.environment
+    endpoint = context.stack_output("runpodEndpointId")
+    return {**context.environment, name: endpoint} if endpoint else context.environment
+
+
+def _through_gateway(gateway: GatewayClient, clock: Clock, deadline: float, token_from: str) -> Make:
     def make(request: GenerationRequest, cancelled: threading.Event) -> Made:
         started = clock.now()
-        done = gateway.generate(request, deadline_seconds=deadline, cancelled=cancelled)
+        try:
+            done = gateway.generate(request, deadline_seconds=deadline, cancelled=cancelled)
+        except AuthError as refused:
+            raise AuthError(
+                f"{refused.message} (the one sent is from {token_from})",
+                status=refused.status,
+                fix="export SWITCHBACK_GATEWAY_TOKEN=<one of the stack's gatewayTokens>",
+            ) from refused
         if done.status is not GenerationStatus.SUCCEEDED or not done.assets:
             error = done.error
             known = error is not None and error.kind in FailureKind.__members__

@@ -10,6 +10,8 @@ from provider_client.cli.context import Context, add_target_arguments
 from provider_client.errors import ExitCode
 from provider_client.rollout.history import WorkerHistory, entries
 
+WIDE = 120  # columns that the table needs
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
@@ -35,8 +37,12 @@ def run(arguments: argparse.Namespace, context: Context) -> ExitCode:
     if not lines:
         context.say(f"{history.worker} was never deployed.")
         return ExitCode.OK
-    context.say_table(
-        ("when", "what", "traffic", "who", "why", "deployment"),
-        [(one.at[:19] + "Z", one.kind, one.traffic, one.actor, one.reason, one.deployment_id) for one in lines],
-    )
+    rows = [(one.at[:19] + "Z", one.kind, one.traffic, one.actor, one.reason, one.deployment_id) for one in lines]
+    if context.console.width >= WIDE:
+        context.say_table(("when", "what", "traffic", "who", "why", "deployment"), rows)
+        return ExitCode.OK
+    for row in rows:  # a deployment's id is there to be copied: it gets a line of its own, never cut
+        *what, reason, deployment = row
+        context.say("  ".join(word for word in what if word))
+        context.say(f"  {deployment}" + (f"  {reason}" if reason else ""))
     return ExitCode.OK

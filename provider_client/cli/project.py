@@ -33,6 +33,12 @@ def read_stack_config(project_dir: Path, stack: str) -> dict[str, Any]:
     return {str(key).removeprefix(prefix): value for key, value in entries if str(key).startswith(prefix)}
 
 
+def stacks(project_dir: Path) -> list[str]:
+    """The stacks that have a file here."""
+    folder = stack_file(project_dir, "any").parent
+    return sorted(path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in folder.glob("Pulumi.*.yaml"))
+
+
 def name(project_dir: Path) -> str:
     """The project's name, part of every state path."""
     return str(_read_yaml(project_dir / "Pulumi.yaml").get("name") or NAMESPACE)
@@ -105,5 +111,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path.name} is not readable YAML.", fix=f"mend {path.name}") from error
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise ConfigError(f"{path.name} is not readable YAML{line}.", fix=f"mend {path.name}") from error
     return document if isinstance(document, dict) else {}

@@ -76,6 +76,7 @@ class Sources:
     outputs: Callable[[], tuple[str, Values]]
     remembered: Callable[[], tuple[str, Values]]
     default_worker: Callable[[], str | None]
+    doubt: Callable[[], str] = lambda: ""  # what to do first, where the stack or the project is not there at all
 
 
 class Settings:
@@ -120,15 +121,29 @@ class Settings:
             return _checked_url(value, name)
         return value
 
+    def origin(self, name: str) -> str:
+        """The place that the setting comes from, such as ".env CLOUDFLARE_API_TOKEN"; "" where none holds it."""
+        return next((place for place, value in self._places(name) if value), "")
+
     def _required(self, name: str) -> str:
         value = self.find(name)
         if value is not None:
             return value
-        looked_at = "; ".join(place for place, _ in self._places(name))
+        looked_at = "; ".join(self._looked_at(name))
+        doubt = self._sources.doubt()
         raise ConfigError(
-            f"{name.replace('_', ' ')} is not set. Looked at: {looked_at}.",
-            fix=SETTINGS[name].fix,
+            f"{name.replace('_', ' ').capitalize()} is not set. Looked at: {looked_at}.",
+            fix=f"{doubt}; or {SETTINGS[name].fix}" if doubt else SETTINGS[name].fix,
         )
+
+    def _looked_at(self, name: str) -> Iterator[str]:
+        """The places in a person's words: what is looked up in the environment is looked up in .env as well."""
+        variables = SETTINGS[name].environment
+        for place, _ in self._places(name):
+            if place == f"environment {variables[0]}":
+                yield f"environment and .env {', '.join(variables)}"
+            elif not place.startswith(("environment ", ".env ")):
+                yield place
 
     def _places(self, name: str) -> Iterator[tuple[str, str | None]]:
         setting, sources = SETTINGS[name], self._sources

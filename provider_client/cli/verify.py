@@ -199,7 +199,7 @@ def _plan(arguments: argparse.Namespace, context: Context, provider: str, stage:
     else:
         config = _section(context, "verification")
         per_image = _section(context, "scenario").get("costPerImageUsd")
-        operations = arguments.operations or [Operation(op) for op in config.get("operations", ["txt2img"])]
+        operations = arguments.operations or [Operation(op) for op in config.get("operations", Operation)]
         configured = config.get("candidateAssets", 4) if candidate else config.get("liveAssets", 12)
         plan = default_plan(
             stage="candidate" if candidate else "live",

@@ -202,6 +202,18 @@ def test_history_is_newest_first_with_who_and_why(
     assert "runpod 100 %" not in table
 
 
+def test_history_on_a_narrow_terminal_keeps_every_id_whole(
+    run: Run, switched: Edge, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(history, json=True)
+    ids = [line["deployment_id"] for line in json.loads(capsys.readouterr().out)["deployments"]]
+    monkeypatch.setattr("provider_client.cli.context.PIPED_WIDTH", 80)
+    run(history)
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert all(one in lines for one in ids)
+    assert max(map(len, lines)) <= 80
+
+
 def test_other_peoples_words_are_shown_as_they_are(
     run: Run, switched: Edge, capsys: pytest.CaptureFixture[str]
 ) -> None:

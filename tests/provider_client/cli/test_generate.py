@@ -126,6 +126,17 @@ def test_missing_keys_are_named_and_no_value_is(tmp_path: Path) -> None:
         run(["A knight", "--provider", "scenario"], tmp_path)
 
 
+def test_a_refused_key_is_named_with_where_it_was_looked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Here the keys are the shell's own: advice about the stack's secrets would lead astray."""
+    code = run(["A knight", "--provider", "runpod"], tmp_path, vendor=lambda _: httpx.Response(401))
+    said = capsys.readouterr().out
+    assert code is ExitCode.AUTH
+    assert "fix: check RUNPOD_API_KEY in the environment and in .env" in said
+    assert KEYS["RUNPOD_API_KEY"] not in said
+
+
 def test_no_provider_named_says_where_was_looked(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="IMAGE_GENERATION_PROVIDER"):
         run(["A knight"], tmp_path)
@@ -136,6 +147,7 @@ def test_no_provider_named_says_where_was_looked(tmp_path: Path) -> None:
     [
         (["A knight", "paint", "--provider", "runpod"], "no operation 'paint'"),
         (["A knight", "--provider", "dalle"], "no provider 'dalle'"),
+        (["--provider", "runpod"], "nothing says what to draw"),
         (["A knight", "--strength", "3", "--provider", "runpod"], "strength"),
         (["A knight", "--image", "absent.png", "--provider", "runpod"], "absent.png"),
         (["A knight", "--plan", "absent.yaml", "--provider", "runpod"], "a plan names its own prompts"),
@@ -191,7 +203,7 @@ def test_a_failure_behind_the_gateway_keeps_its_kind_and_mitigation(
     out = capsys.readouterr().out
     assert code is ExitCode.RESOURCE
     assert "MODEL_NOT_FOUND: no such checkpoint" in out
-    assert "models_manifest" in out
+    assert "scenario.models" in out
 
 
 def test_every_variable_of_every_provider_is_in_the_example_file() -> None:

@@ -156,3 +156,21 @@ def test_the_project_is_found_from_below(folder: Path) -> None:
     below = folder / "infra" / "worker"
     below.mkdir(parents=True)
     assert project.find_project_dir(below) == folder
+
+
+def test_it_says_where_a_setting_came_from(folder: Path) -> None:
+    settings = context(folder, {"SWITCHBACK_URL": "http://one.example"}, stack="prod").settings(use_pulumi=False)
+    assert settings.origin("gateway_url") == "environment SWITCHBACK_URL"
+    assert context(folder, stack="dev").settings(use_pulumi=False).origin("cloudflare_token") == ""
+
+
+def test_a_stack_that_is_not_there_is_told_with_those_that_are(folder: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        _ = context(folder, stack="nope").settings(use_pulumi=False).gateway_url
+    assert caught.value.fix.startswith("choose a stack that is there with --stack: prod")
+
+
+def test_outside_of_the_project_the_folder_is_the_first_advice(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        _ = context(tmp_path).stack
+    assert "no Pulumi.yaml here or above" in caught.value.fix
