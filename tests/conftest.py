@@ -7,6 +7,11 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
+
+# a loaded machine is slow, which is not what a property test is about
+settings.register_profile("switchback", deadline=None)
+settings.load_profile("switchback")
 
 FOREIGN = ("CLOUDFLARE_", "RUNPOD_", "SCENARIO_", "COMFYUI_", "SWITCHBACK_", "PULUMI_", "AWS_", "R2_", "GITHUB_")
 LOOPBACK = ("127.", "::1", "localhost")
