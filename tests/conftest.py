@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-# a loaded machine is slow, which is not what a property test is about
-settings.register_profile("switchback", deadline=None)
+# a loaded machine is slow, which is not what a property test is about; and CI tries the same examples every time,
+# so that a change is not blamed for what it did not touch
+settings.register_profile("switchback", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("switchback")
 
 FOREIGN = ("CLOUDFLARE_", "RUNPOD_", "SCENARIO_", "COMFYUI_", "SWITCHBACK_", "PULUMI_", "AWS_", "R2_", "GITHUB_")
