@@ -145,7 +145,7 @@ def _usage(arguments: argparse.Namespace, context: Context) -> Usage:
 
 def _who(arguments: argparse.Namespace, context: Context, values: StackValues) -> tuple[str, str, tuple[str, ...]]:
     """The live provider (as Cloudflare says, else as declared), the wanted one, and what is unsure about them."""
-    declared = values.values.get("imageGenerationProvider", "scenario")
+    declared = find_provider(str(values.values.get("imageGenerationProvider", "scenario"))).name
     live, note = _live(context)
     current = live or declared
     if arguments.to:

@@ -27,7 +27,8 @@ def idle_cost(leaving: str, stack_config: Mapping[str, Any]) -> str:
         if price
         else "a price unknown here"
     )
+    workers = "1 worker" if runpod.workers_min == 1 else f"{runpod.workers_min} workers"
     return (
-        f"RunPod still keeps {runpod.workers_min} worker(s) warm for {each}; "
+        f"RunPod still keeps {workers} warm for {each}; "
         f"`switchback reconcile` lowers that to {runpod.standby_workers_min}."
     )

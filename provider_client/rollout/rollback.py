@@ -209,5 +209,5 @@ def _age_warnings(main: Share, target: WorkerVersion, deployable: Sequence[Worke
     live = next((version for version in deployable if version.id == main.version_id), None)
     if live is not None and uploaded_together(target, live):
         return ()
-    age = f"its code and secrets are of {target.created_on}; secrets that were replaced since must still be valid"
+    age = f"its code and secrets are of {target.created_on[:16]}Z; secrets that were replaced since must still be valid"
     return (f"the target was not uploaded with the live version: {age}",)
