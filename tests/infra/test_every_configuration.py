@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, reject, seed
+from hypothesis import HealthCheck, Phase, given, reject
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -115,8 +115,14 @@ others = some(
 )
 
 
-@seed(20261123)  # a preview costs a tenth of a second: the same few in every run
-@hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# A preview costs a tenth of a second: the same few in every run, and the first that fails is not made smaller.
+@hypothesis_settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow],
+)
 @given(st.tuples(addresses, traffic, others))
 def test_every_accepted_configuration_previews(parts: tuple[dict[str, str], ...]) -> None:
     """The plans are ones that a verification can run, the endpoint one that RunPod takes."""

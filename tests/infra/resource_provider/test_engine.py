@@ -237,28 +237,30 @@ def test_an_existing_endpoint_is_checked_and_never_changed_nor_deleted(
     assert runpod.mutations == []
 
 
-@pytest.mark.parametrize("victim", ["engine and plugin", "engine", "plugin"])
+@pytest.mark.parametrize(("victim", "moments"), [("engine and plugin", 10), ("engine", 4), ("plugin", 4)])
 def test_kill_9_at_any_moment_leaves_one_endpoint_and_up_converges(
-    stack: TinyStack, runpod: RunPodStub, victim: str
+    stack: TinyStack, runpod: RunPodStub, victim: str, moments: int
 ) -> None:
-    """Four random moments per victim: two in a create, two in an update."""
+    """At random moments, one half of them in a create, the other in an update."""
     chance = random.Random(f"kill {victim}")
     stack.up()
-    for round_number in range(4):
-        if round_number < 2:
+    for moment in range(moments):
+        creates = moment < moments / 2
+        if creates:
             stack.pulumi("destroy", "--yes", "--skip-preview")
-        stack.configure(image=f"example/comfyui:{round_number + 2}")
+        image = f"example/comfyui:{moment + 2}"
+        stack.configure(image=image)
         runpod.requests.clear()
         runpod.intercept = _slow(chance.uniform(0.1, 0.6))
         process = stack.start("up", "--yes", "--skip-preview")
-        _wait_for_request(runpod, chance.choice(["GET", "POST" if round_number < 2 else "PATCH"]))
+        _wait_for_request(runpod, chance.choice(["GET", "POST" if creates else "PATCH"]))
         time.sleep(chance.uniform(0, 0.6))
         _kill(process, victim)
         runpod.intercept = lambda _request: None
         stack.pulumi("cancel", "--yes", succeeds=None)
         stack.up()
         (endpoint,) = runpod.endpoints.values()
-        assert endpoint["image"] == f"example/comfyui:{round_number + 2}"
+        assert endpoint["image"] == image
         assert endpoint["env"][MARKER]
     stack.up("--expect-no-changes")
 

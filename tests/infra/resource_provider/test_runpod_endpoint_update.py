@@ -9,9 +9,11 @@ import pytest
 
 from infra.resource_provider.controller import Session
 from infra.resource_provider.runpod_endpoint import RunPodEndpointController
-from provider_client.errors import ApiError
+from provider_client.clock import ManualClock
+from provider_client.errors import ApiError, SwitchbackError
+from provider_client.runpod_management import DEFAULT_DEADLINE_SECONDS
 from provider_client.runpod_settings import INPUTS_DIGEST, MARKER
-from tests.infra.resource_provider.runpod_stub import WISH, Create, RunPodStub
+from tests.infra.resource_provider.runpod_stub import WISH, Create, RunPodStub, problem
 
 
 @pytest.mark.parametrize(
@@ -79,6 +81,49 @@ def test_a_runpod_outage_does_not_stop_the_return_to_another_provider(
     assert any("$45.79 a day" in line for line in log.warnings)
     with pytest.raises(ApiError):
         controller.update(session, endpoint_id, outputs, {**asleep, "image": "example/comfyui:2"}, preview=False)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (problem(401, "missing bearer token"), "revoked"),
+        (problem(403, "access denied"), "write access"),
+        (problem(404, "endpoint not found"), "pulumi refresh"),
+        (problem(422, "validation failed", ["$.disk: too small"]), "- $.disk: too small"),
+        (problem(429, "limit of the minute", **{"Retry-After": "3000"}), "wait 3000 s"),
+        (problem(500, "boom"), "RunPod has a problem of its own"),
+        (httpx.ReadError("reset"), "the connection broke"),
+        (httpx.ReadTimeout("hang"), "no answer in time"),
+    ],
+)
+def test_an_update_that_fails_is_told_with_its_cause_inside_the_deadline(
+    create: Create,
+    controller: RunPodEndpointController,
+    session: Session,
+    runpod: RunPodStub,
+    answer: httpx.Response | Exception,
+    words: str,
+) -> None:
+    """A hanging RunPod takes all the time that it is given, again and again: the sum has its limit."""
+    assert isinstance(session.wall, ManualClock)
+    endpoint_id, outputs = create()
+    began = session.wall.now()
+
+    def fail(request: httpx.Request) -> httpx.Response | None:
+        if request.method != "PATCH":
+            return None
+        if isinstance(answer, httpx.Response):
+            return answer
+        session.wall.sleep(request.extensions["timeout"]["read"] if isinstance(answer, httpx.ReadTimeout) else 0)
+        raise answer
+
+    runpod.intercept = fail
+    with pytest.raises(SwitchbackError) as caught:
+        controller.update(session, endpoint_id, outputs, {**WISH, "image": "example/comfyui:2"}, preview=False)
+    assert words in str(caught.value)
+    assert "fix: " in str(caught.value)
+    assert session.wall.now() - began <= DEFAULT_DEADLINE_SECONDS
+    assert runpod.endpoints[endpoint_id]["image"] == WISH["image"]
 
 
 def test_delete_accepts_that_it_is_gone(
