@@ -225,7 +225,7 @@ class RunPodEndpointController:
             rolling = "workers will roll, busy ones finish first; if it is serving, production changes in place"
             effect = rolling if rules.rolls_workers(changed) else "no worker is replaced"
             session.log.info(f"changes {', '.join(map(str, differences))}: {effect}")
-        if changed & {"workersMin", "gpuTypes", "gpuCount"}:
+        if changed & {"workersMin", "gpuTypes", "gpuCount", "idleTimeoutSeconds"}:
             account.say_cost(inputs)
         return _outputs(resource_id, inputs, inputs, account.catalog)
 

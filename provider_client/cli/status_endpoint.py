@@ -56,7 +56,7 @@ def prepare(context: Context, stack: str | None, name: str | None, *, stack_secr
 
 def say(context: Context, truth: EndpointTruth) -> None:
     which = f" (endpoint {truth.endpoint_id})" if truth.endpoint_id else ""
-    bad = truth.state in (EndpointState.DRIFTED, EndpointState.GONE)
+    bad = truth.state in (EndpointState.DRIFTED, EndpointState.NOT_FOUND)
     context.say(f"runpod: {truth.state}{which}", style="bold red" if bad else None)
     for sentence in (*truth.drift.values(), *truth.detail.splitlines()):
         context.say(f"        {sentence}")

@@ -24,7 +24,7 @@ ENCRYPTED = "(encrypted)"  # a value of `env` that only Pulumi could read: it is
 class EndpointState(StrEnum):
     AS_DECLARED = "as declared"
     DRIFTED = "drifted"
-    GONE = "gone"
+    NOT_FOUND = "not found"
     NOT_LOOKED_AT = "not looked at"
 
 
@@ -72,8 +72,9 @@ def compare(
     endpoint = next((one for one in endpoints if one.get(key) == wanted), None)
     if endpoint is None:
         return EndpointTruth(
-            EndpointState.GONE,
-            f"RunPod shows no endpoint with the {key} {wanted}: deleted, renamed, or in another account than the key",
+            EndpointState.NOT_FOUND,
+            f"RunPod has no endpoint with the {key} {wanted} for this key: it is gone (deleted, renamed), was never "
+            "made, or belongs to another account",
             declared.endpoint_id,
         )
     live = from_wire(endpoint, catalog)

@@ -49,14 +49,20 @@ managed = st.builds(
         diskGb=st.integers(1, 500),
         executionTimeoutSeconds=st.integers(5, 604_800),
         flashBoot=st.sampled_from(["OFF", "FLASHBOOT", "PRIORITY_FLASHBOOT"]),
-        scaling=some(
-            type=st.sampled_from(["QUEUE_DELAY", "REQUEST_COUNT"]), value=st.integers(1, 9) | st.floats(0.5, 60)
+        scaling=st.fixed_dictionaries(
+            {"type": st.sampled_from(["QUEUE_DELAY", "REQUEST_COUNT"])},
+            optional={"value": st.integers(1, 9) | st.floats(0.5, 60)},
         ),
         env=st.dictionaries(texts, texts, max_size=2),
         registry=texts,
     ),
 )
 existing = st.builds(lambda endpoint_id: {"mode": "existing", "endpointId": endpoint_id}, texts)
+runpod = st.one_of(
+    managed.map(lambda section: {"runpod": json.dumps(section)}),
+    existing.map(lambda section: {"runpod": json.dumps(section)}),
+    st.just({}),
+)
 verification = some(
     candidateAssets=st.integers(1, 64),
     liveAssets=st.integers(0, 64),
@@ -96,7 +102,6 @@ others = some(
     assetBucketForceDestroy=switches,
     protectAssetBucket=switches,
     preSwitchCommands=st.lists(texts, max_size=2).map(json.dumps),
-    runpod=(managed | existing).map(json.dumps),
     verification=verification.map(json.dumps),
     scenario=some(
         requestShape=st.sampled_from(["custom", "legacy"]),
@@ -117,13 +122,13 @@ others = some(
 
 # A preview costs a tenth of a second: the same few in every run, and the first that fails is not made smaller.
 @hypothesis_settings(
-    max_examples=60,
+    max_examples=80,
     deadline=None,
     derandomize=True,
     phases=[Phase.generate],
     suppress_health_check=[HealthCheck.too_slow],
 )
-@given(st.tuples(addresses, traffic, others))
+@given(st.tuples(addresses, traffic, runpod, others))
 def test_every_accepted_configuration_previews(parts: tuple[dict[str, str], ...]) -> None:
     """The plans are ones that a verification can run, the endpoint one that RunPod takes."""
     values = {key: value for part in parts for key, value in part.items()}

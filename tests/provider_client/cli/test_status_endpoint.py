@@ -128,7 +128,7 @@ def test_without_a_drift_it_is_one_request_and_one_line(shown: Status, runpod: R
 
 def test_an_endpoint_that_is_gone_is_told(shown: Status, runpod: RunPod) -> None:
     runpod.answer = lambda: httpx.Response(200, json={"endpoints": []})
-    assert shown()["runpod"]["state"] == "gone"
+    assert shown()["runpod"]["state"] == "not found"
 
 
 def test_without_a_key_it_says_so_and_asks_nobody(shown: Status, runpod: RunPod) -> None:

@@ -69,8 +69,8 @@ def test_drift_is_named(change: dict[str, Any], name: str, words: str) -> None:
 
 def test_an_endpoint_that_is_gone_is_named() -> None:
     truth = compare(declared_endpoint(SECTION, LIVE, NAME), [wire(name="another")], packaged_catalog())
-    assert truth.state is EndpointState.GONE
-    assert NAME in truth.detail
+    assert truth.state is EndpointState.NOT_FOUND
+    assert f"the name {NAME} for this key: it is gone" in truth.detail
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_of_an_endpoint_that_is_only_used_one_wants_to_know_whether_it_can_work(
 ) -> None:
     declared = declared_endpoint({"mode": "existing", "endpointId": "ep1"}, LIVE, NAME)
     assert compare(declared, [wire(image="anything:1", **live)], packaged_catalog()).state is state
-    assert compare(declared, [], packaged_catalog()).state is EndpointState.GONE
+    assert compare(declared, [], packaged_catalog()).state is EndpointState.NOT_FOUND
 
 
 @pytest.mark.parametrize("section", [{"secure": "v1:dummy"}, {"image": "x", "workersMin": "many"}, {"env": 1}])
