@@ -39,34 +39,35 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the returned number is the process's exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    debug, as_json = os.environ.get("SWITCHBACK_DEBUG") == "1", "--json" in words
+    debug = os.environ.get("SWITCHBACK_DEBUG") == "1"
     try:
         return int(_run(words))
     except SystemExit as stop:  # argparse: --help, --version, a wrong flag
         return stop.code if isinstance(stop.code, int) else ExitCode.OK
-    except KeyboardInterrupt:
-        if debug:
-            raise
-        print_error(Cancelled("stopped"), as_json=as_json)
-        return ExitCode.CANCELLED
-    except SwitchbackError as error:
-        if debug:
-            raise
-        print_error(error, as_json=as_json)
-        return error.exit_code
     except BrokenPipeError:  # `switchback history | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.OK
-    except Exception as error:
+    except (Exception, KeyboardInterrupt) as error:
         if debug:
             raise
-        # the message of an unforeseen error may quote anything, a secret too: only its kind is shown
-        unforeseen = SwitchbackError(
-            f"unexpected {type(error).__name__}",
-            fix="run it again with SWITCHBACK_DEBUG=1 and report what it says",
-        )
-        print_error(unforeseen, as_json=as_json)
-        return ExitCode.GENERIC
+        known = _in_our_words(error)
+        print_error(known, as_json="--json" in words)
+        return known.exit_code
+
+
+def _in_our_words(error: BaseException) -> SwitchbackError:
+    """The message of an unforeseen error may quote anything, a secret too: only its kind is shown."""
+    match error:
+        case SwitchbackError():
+            return error
+        case KeyboardInterrupt():
+            return Cancelled("stopped")
+        case OSError() if error.filename:
+            return SwitchbackError(
+                f"{error.filename}: {error.strerror}", fix="check the path, and who may write there"
+            )
+    fix = "run it again with SWITCHBACK_DEBUG=1 and report what it says"
+    return SwitchbackError(f"unexpected {type(error).__name__}", fix=fix)
 
 
 def print_error(error: SwitchbackError, *, as_json: bool) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +27,7 @@ from provider_client.rollout import remembered
 if TYPE_CHECKING:
     from rich.console import Console
 
+FIRST_WORD_SECONDS, NEXT_WORD_SECONDS = 2.0, 10.0
 PIPED_WIDTH = 200  # a table in a log or a pipe is not folded
 
 
@@ -104,6 +106,28 @@ class Context:
         """What happens meanwhile, on stderr; silent with --quiet."""
         if not self.quiet:
             print(line, file=sys.stderr, flush=True)
+
+    @contextmanager
+    def waiting(self, for_what: str) -> Iterator[None]:
+        """Says that it still waits, after two seconds and then every ten."""
+        over = threading.Event()
+        if self.quiet:
+            yield
+            return
+
+        def tell() -> None:
+            seconds, pause = 0.0, FIRST_WORD_SECONDS
+            while not over.wait(pause):
+                seconds, pause = seconds + pause, NEXT_WORD_SECONDS
+                self.progress(f"waiting for {for_what}, {seconds:.0f} s ...")
+
+        teller = threading.Thread(target=tell, daemon=True)
+        teller.start()
+        try:
+            yield
+        finally:
+            over.set()
+            teller.join()
 
     def confirm(self, question: str) -> None:
         """Go on only after a yes. --yes agrees beforehand; --json and a pipe are never asked and count as no."""

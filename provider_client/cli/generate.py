@@ -81,7 +81,8 @@ def run(arguments: argparse.Namespace, context: Context) -> ExitCode:
     out: Path = arguments.out or context.project_dir / ".switchback" / "assets"
     out.mkdir(parents=True, exist_ok=True)
     context.progress(f"{maker} makes {len(requests)} asset{'s' if len(requests) > 1 else ''} …")
-    results = _make_all(requests, make, max(1, arguments.jobs))
+    with context.waiting(maker):
+        results = _make_all(requests, make, max(1, arguments.jobs))
     entries = [
         _entry(asset, request, _settled(result), out)
         for asset, request, result in zip(assets, requests, results, strict=True)

@@ -23,9 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, context: Context) -> ExitCode:
     settings = context.settings()
     history = WorkerHistory(context.cloudflare(settings), settings.worker_name)
-    shown = history.deployments[: max(0, arguments.limit)]
-    needed = {share.version_id for deployment in shown for share in deployment.versions}
-    providers = {one: history.provider_of(one) or "" for one in sorted(needed)}
+    with context.waiting("Cloudflare"):
+        shown = history.deployments[: max(0, arguments.limit)]
+        needed = {share.version_id for deployment in shown for share in deployment.versions}
+        providers = {one: history.provider_of(one) or "" for one in sorted(needed)}
     lines = entries(shown, providers)
     if context.json:
         print(

@@ -47,6 +47,8 @@ EXIT_CODES = {
     Outcome.ERROR: ExitCode.RESOURCE,
 }
 
+REPORTS = Path(".switchback", "reports")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_target_arguments(parser)
@@ -84,6 +86,9 @@ def run(arguments: argparse.Namespace, context: Context) -> ExitCode:
         if arguments.dry_run:
             print(json.dumps(plan.model_dump(mode="json"), indent=2) if context.json else plan.describe())
             return ExitCode.OK
+        (arguments.report or context.project_dir / REPORTS).mkdir(
+            parents=True, exist_ok=True
+        )  # before it is paid for
         report = _compared(context, target, live, plan)
     files = write_reports(report, arguments.report or _report_directory(context, report))
     _say(context, report, files)
@@ -229,7 +234,7 @@ def _section(context: Context, name: str) -> Mapping[str, Any]:
 def _report_directory(context: Context, report: Report) -> Path:
     time = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     name = f"{time}-{report.plan.stage}-{report.target.provider}"
-    return context.project_dir / ".switchback" / "reports" / name
+    return context.project_dir / REPORTS / name
 
 
 def _say(context: Context, report: Report, files: ReportFiles) -> None:

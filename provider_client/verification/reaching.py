@@ -72,7 +72,6 @@ def _ask(client: GatewayClient, target: Target) -> tuple[Health | None, Sequence
             check="health",
             outcome=Outcome.ERROR,
             measured="refused" if refused else "no answer",
-            limit="an answer",
             message=error.message,
             mitigation=error.fix or "look at the address and at the Worker's deployment: switchback status",
         )

@@ -70,6 +70,24 @@ def test_ctrl_c_ends_in_8(monkeypatch: pytest.MonkeyPatch) -> None:
     assert main(["status"]) == ExitCode.CANCELLED
 
 
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (KeyboardInterrupt(), "stopped"),
+        (RuntimeError("dummy-secret"), "unexpected RuntimeError"),
+        (PermissionError(13, "Permission denied", "/out"), "/out: Permission denied"),
+    ],
+)
+def test_json_mode_answers_a_stop_and_the_unforeseen_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException, message: str
+) -> None:
+    end_with(monkeypatch, error)
+    code = main(["status", "--json"])
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["error"]["message"] == message
+    assert answer["exit_code"] == code
+
+
 def test_an_unforeseen_error_shows_neither_trace_nor_its_text(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

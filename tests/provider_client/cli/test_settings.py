@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -174,3 +175,18 @@ def test_outside_of_the_project_the_folder_is_the_first_advice(tmp_path: Path) -
     with pytest.raises(ConfigError) as caught:
         _ = context(tmp_path).stack
     assert "no Pulumi.yaml here or above" in caught.value.fix
+
+
+def test_a_long_wait_says_what_is_waited_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("provider_client.cli.context.FIRST_WORD_SECONDS", 0.0)
+    told = threading.Event()
+    patient = context(folder)
+    monkeypatch.setattr(patient, "progress", lambda line: (print(line), told.set()))
+    with patient.waiting("Cloudflare"):
+        assert told.wait(5)
+    assert capsys.readouterr().out == "waiting for Cloudflare, 0 s ...\n"
+    with context(folder, quiet=True).waiting("Cloudflare"):
+        pass
+    assert capsys.readouterr().err == ""
