@@ -260,3 +260,10 @@ def add_target_arguments(parser: argparse.ArgumentParser) -> None:
     target.add_argument("--account-id", help="Cloudflare account id")
     target.add_argument("--worker", help="name of the Worker")
     target.add_argument("--url", help="address of the gateway")
+
+
+def whole_number(text: str) -> int:
+    """An argument that counts something: 0 and up."""
+    if not text.strip().isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 up")
+    return int(text)

@@ -6,7 +6,7 @@ import argparse
 import json
 from dataclasses import asdict
 
-from provider_client.cli.context import Context, add_target_arguments
+from provider_client.cli.context import Context, add_target_arguments, whole_number
 from provider_client.errors import ExitCode
 from provider_client.rollout.history import WorkerHistory, entries
 
@@ -15,7 +15,7 @@ WIDE = 120  # columns that the table needs
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--limit", type=int, default=20, metavar="N", help="newest deployments shown (default: 20)"
+        "--limit", type=whole_number, default=20, metavar="N", help="newest deployments shown (default: 20)"
     )
     add_target_arguments(parser)
 
@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace, context: Context) -> ExitCode:
             )
         )
         return ExitCode.OK
-    if not lines:
+    if not history.deployments:
         context.say(f"{history.worker} was never deployed.")
         return ExitCode.OK
     rows = [(one.at[:19] + "Z", one.kind, one.traffic, one.actor, one.reason, one.deployment_id) for one in lines]

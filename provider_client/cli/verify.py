@@ -14,7 +14,7 @@ from typing import Any
 
 from rich.console import Console
 
-from provider_client.cli.context import Context, add_target_arguments
+from provider_client.cli.context import Context, add_target_arguments, whole_number
 from provider_client.cli.settings import Settings
 from provider_client.clock import SystemClock, provider_clock
 from provider_client.errors import ConfigError, ExitCode, SwitchbackError
@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     which.add_argument("--provider", help="the provider that must answer (default: who is live)")
     how = parser.add_argument_group("how")
     how.add_argument(
-        "--assets", type=int, metavar="N", help="how many (default: verification.liveAssets, else 12)"
+        "--assets", type=whole_number, metavar="N", help="how many (default: verification.liveAssets, else 12)"
     )
     how.add_argument(
         "--operations", type=_operations, metavar="LIST", help=f"comma-separated: {','.join(Operation)}"

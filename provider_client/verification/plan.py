@@ -145,6 +145,9 @@ def default_plan(
     )
 
 
+PLAN_FORM = "provider_client/verification/README.md shows a plan file"
+
+
 def load_plan(path: Path, *, provider: str, stage: Stage = "live") -> VerificationPlan:
     """A user's own plan file (YAML): `assets` plus any field of the plan; what is left out gets its default."""
     try:
@@ -152,7 +155,7 @@ def load_plan(path: Path, *, provider: str, stage: Stage = "live") -> Verificati
     except OSError as error:
         raise ConfigError(f"plan file {path}: {error.strerror}", fix="give the path of a YAML file") from error
     except yaml.YAMLError as error:
-        raise ConfigError(f"plan file {path} is not YAML: {str(error).splitlines()[0]}") from error
+        raise ConfigError(f"plan file {path} is not YAML: {str(error).splitlines()[0]}", fix=PLAN_FORM) from error
     if not isinstance(content, dict) or not content.get("assets"):
         raise ConfigError(
             f"plan file {path} lists no assets", fix="begin it with `assets:` and one item per asset"
@@ -165,9 +168,11 @@ def load_plan(path: Path, *, provider: str, stage: Stage = "live") -> Verificati
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"plan file {path}: {where + ': ' if where else ''}{first['msg']}") from None
+        raise ConfigError(
+            f"plan file {path}: {where + ': ' if where else ''}{first['msg']}", fix=PLAN_FORM
+        ) from None
     except (ValueError, TypeError, AttributeError) as error:
-        raise ConfigError(f"plan file {path}: budgets: {error}") from None
+        raise ConfigError(f"plan file {path}: budgets: {error}", fix=PLAN_FORM) from None
 
 
 def _in_turn(operations: Sequence[Operation], count: int) -> tuple[PlannedAsset, ...]:

@@ -37,7 +37,9 @@ def test_questions_about_the_command_end_well(words: list[str], capsys: pytest.C
     assert capsys.readouterr().out
 
 
-@pytest.mark.parametrize("words", [[], ["nonsense"], ["history", "--nonsense"], ["local", "sideways"]])
+@pytest.mark.parametrize(
+    "words", [[], ["nonsense"], ["history", "--nonsense"], ["local", "sideways"], ["verify", "--assets", "-3"]]
+)
 def test_a_wrong_command_line_ends_in_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words) == ExitCode.CONFIG
     assert "usage:" in capsys.readouterr().err
