@@ -130,8 +130,10 @@ def _print(context: Context, status: _Status) -> None:
     if status.endpoint:
         status_endpoint.say(context, status.endpoint)
     way, check = status.way_back, status.way_back.check
-    target = f"{way.provider} (version {way.version_id})" if way.provider else "nowhere"
-    say(f"way back: {check.state} to {target}: {check.detail}")
+    if way.provider:
+        say(f"way back: {check.state} to {way.provider} (version {way.version_id}): {check.detail}")
+    else:
+        say(f"way back: none. {check.detail}")
     if way.uploads_left is not None:
         say(f"          it stays deployable for {way.uploads_left} more uploads")
     for warning in way.warnings:
