@@ -39,6 +39,15 @@ class _Status:
     live: Observed
     way_back: RouteBack
     endpoint: EndpointTruth | None  # None: the stack deploys no RunPod endpoint
+    trouble: SwitchbackError | None = None  # why Cloudflare did not say what is live
+
+    @property
+    def phase(self) -> str:
+        return "not known" if self.trouble else str(phase_of(self.declared, self.live))
+
+    @property
+    def next_step(self) -> str:
+        return self.trouble.fix if self.trouble else next_step(self.declared, self.live)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,7 +71,7 @@ def run(arguments: argparse.Namespace, context: Context) -> ExitCode:
         print(json.dumps(_as_json(status), indent=2))
     else:
         _print(context, status)
-    return ExitCode.OK
+    return status.trouble.exit_code if status.trouble else ExitCode.OK
 
 
 def _read(context: Context, settings: Settings, endpoint: Callable[[], EndpointTruth | None]) -> _Status:
@@ -70,19 +79,19 @@ def _read(context: Context, settings: Settings, endpoint: Callable[[], EndpointT
     declared = declared_from(context.stack_config(stack))
     truths = [declared_truth(declared, f"config of stack {stack}" if stack else "config (no stack chosen)")]
     gateway_url = _find(settings, "gateway_url")
-    deployed, live, back = _read_deployed(context, settings, gateway_url)
+    deployed, live, back, trouble = _read_deployed(context, settings, gateway_url)
     truths.append(deployed)
     if gateway_url:
         truths.append(reported_truth(gateway_url.rstrip("/"), context.http))
     else:
         truths.append(Truth("reported", None, "the gateway's address is not known (--url)", "/health"))
     truths.append(observed_truth(context.project_dir, live.deployed_on))
-    return _Status(truths, disagreements(truths, live), declared, live, back, endpoint())
+    return _Status(truths, disagreements(truths, live), declared, live, back, endpoint(), trouble)
 
 
 def _read_deployed(
     context: Context, settings: Settings, gateway_url: str | None
-) -> tuple[Truth, Observed, RouteBack]:
+) -> tuple[Truth, Observed, RouteBack, SwitchbackError | None]:
     """What Cloudflare says; where it says nothing, the truth holds the reason."""
     back = RouteBack(None, None, TargetCheck(WayBack.UNKNOWN, "the deployment is not known"))
     try:
@@ -90,11 +99,11 @@ def _read_deployed(
         live = live_state(history)
         if live.split:
             back = route_back(history, gateway_url, settings.find("gateway_token") or "", context.http)
-        return deployed_truth(live), live, back
+        return deployed_truth(live), live, back, None
     except NotFoundError:
-        return deployed_truth(Observed(())), Observed(()), back
+        return deployed_truth(Observed(())), Observed(()), back, None
     except SwitchbackError as error:
-        return Truth("deployed", None, error.message, "Cloudflare's active deployment"), Observed(()), back
+        return Truth("deployed", None, error.message, "Cloudflare's active deployment"), Observed(()), back, error
 
 
 def _remember(context: Context, settings: Settings) -> None:
@@ -133,13 +142,13 @@ def _print(context: Context, status: _Status) -> None:
     if way.provider:
         say(f"way back: {check.state} to {way.provider} (version {way.version_id}): {check.detail}")
     else:
-        say(f"way back: none. {check.detail}")
+        say(f"way back: none known: {check.detail}")
     if way.uploads_left is not None:
         say(f"          it stays deployable for {way.uploads_left} more uploads")
     for warning in way.warnings:
         say(f"warning: {warning}")
-    say(f"phase: {phase_of(status.declared, status.live)}")
-    say(f"next: {next_step(status.declared, status.live)}")
+    say(f"phase: {status.phase}")
+    say(f"next: {status.next_step}")
 
 
 def _as_json(status: _Status) -> dict[str, object]:
@@ -161,6 +170,6 @@ def _as_json(status: _Status) -> dict[str, object]:
             "warnings": list(way.warnings),
             "uploads_left": way.uploads_left,
         },
-        "phase": str(phase_of(status.declared, status.live)),
-        "next": next_step(status.declared, status.live),
+        "phase": status.phase,
+        "next": status.next_step,
     }

@@ -166,8 +166,10 @@ def test_status_shows_the_four_truths_and_remembers_the_target(
 def test_status_says_what_it_cannot_know_and_hides_nothing_else(
     run: Run, switched: Edge, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(status, environment={"CLOUDFLARE_API_TOKEN": ""}) is ExitCode.OK
+    """What is known is shown, and the exit code says that the rest is missing, and why."""
+    assert run(status, environment={"CLOUDFLARE_API_TOKEN": ""}) is ExitCode.CONFIG
     said = capsys.readouterr().out
+    assert "phase: not known" in said
     assert "cloudflare token is not set" in said.lower().replace("_", " ")
     assert "health ok" in said
 
