@@ -7,6 +7,7 @@ calls waiting; `Cancel` sets the event that all their waits listen to.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -48,6 +49,7 @@ from provider_client.errors import SwitchbackError
 from provider_client.http import open_client
 
 WORKING_THREADS = 16  # more than a stack has resources of ours: none waits for another's verification
+PARENT_CHECK_SECONDS = 2.0
 READ_TIMEOUT_SECONDS = 150.0  # above the longest answer a caller may ask for; each client sets its own below it
 
 
@@ -77,6 +79,7 @@ class SwitchbackProvider(api.Provider):
         self._environment = environment
         self._config = ProviderConfig.from_properties({}, environment)
         self._cancelled = threading.Event()
+        self.working = 0  # controllers at work
         self._threads = ThreadPoolExecutor(WORKING_THREADS, thread_name_prefix="controller")
         self.engine: EngineStub | None = None
 
@@ -209,7 +212,11 @@ class SwitchbackProvider(api.Provider):
 
     async def _run(self, work: Callable[..., Any], *arguments: object, **named: object) -> Any:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, lambda: work(*arguments, **named))
+        self.working += 1
+        try:
+            return await loop.run_in_executor(self._threads, lambda: work(*arguments, **named))
+        finally:
+            self.working -= 1
 
 
 def partial_failure(error: CreatedButUnhealthy, secrets: frozenset[tuple[str, ...]]) -> status_pb2.Status:
@@ -307,8 +314,19 @@ async def serve(arguments: list[str], provider: SwitchbackProvider, engine_addre
     await server.start()
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
-    await ended.wait()
+    await until_no_longer_needed(ended, provider)
     await server.stop(grace=None)
+
+
+async def until_no_longer_needed(ended: asyncio.Event, provider: SwitchbackProvider) -> None:
+    """Returns when told to end, or when the engine is gone (kill -9) and what it had asked for is finished.
+
+    Finished, not dropped: a move of traffic whose verification fails is put back even when nobody listens any more.
+    """
+    parent = os.getppid()
+    while not ended.is_set() and (os.getppid() == parent or provider.working):
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(ended.wait(), PARENT_CHECK_SECONDS)
 
 
 def main() -> None:
