@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
+from provider_client import NAMESPACE
 from provider_client.cli import project
 from provider_client.cli.pulumi_command import PulumiCommand
 from provider_client.cli.settings import Settings, Sources
 from provider_client.clock import SystemClock
 from provider_client.cloudflare import CloudflareApi
-from provider_client.config.keys import NAMESPACE
 from provider_client.errors import Cancelled, ConfigError, SwitchbackError
 from provider_client.http import open_client
 from provider_client.rollout import remembered

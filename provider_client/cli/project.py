@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from provider_client.config.keys import NAMESPACE
+from provider_client import NAMESPACE
 from provider_client.errors import ConfigError
 
 

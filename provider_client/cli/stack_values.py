@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from provider_client import NAMESPACE
 from provider_client.cli.context import Context
-from provider_client.config.keys import NAMESPACE
 from provider_client.errors import SwitchbackError
 
 

@@ -11,10 +11,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 from pydantic.alias_generators import to_camel
 
+from provider_client import NAMESPACE
 from provider_client.models import Operation
 from provider_client.providers import PROVIDERS
-
-NAMESPACE = "image-generation"
 
 ProviderName = Annotated[str, StringConstraints(min_length=1)]
 BucketName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")]

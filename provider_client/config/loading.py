@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from provider_client.config.keys import NAMESPACE, RunPod, StackConfig, credential_variables
+from provider_client import NAMESPACE
+from provider_client.config.keys import RunPod, StackConfig, credential_variables
 from provider_client.errors import ConfigError
 from provider_client.gpu_catalog import packaged_catalog
 from provider_client.providers import PROVIDERS
