@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, Phase, given, reject
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -16,10 +15,10 @@ from provider_client.gpu_catalog import POOL_MEMBERS, packaged_catalog
 from provider_client.models import Operation
 from provider_client.runpod_settings import PROPERTIES, problems, with_defaults
 from provider_client.verification import VerificationPlan
-from tests.infra.test_stack import _no_stack_left, config, declared
+from tests.infra.test_stack import PULUMI_NOISE, _no_stack_left, config, declared
 
 __all__ = ["_no_stack_left"]  # an autouse fixture
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:pulumi_cloudflare")
+pytestmark = PULUMI_NOISE
 
 ZONE = {"zoneId": "f" * 32}
 texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)

@@ -18,9 +18,13 @@ from pulumi.runtime import mocks, rpc, settings
 
 from provider_client.config import StackConfig, load
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::DeprecationWarning:pulumi_cloudflare"
-)  # its import warns of itself
+PULUMI_NOISE = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:pulumi_cloudflare"),  # its import warns of itself
+    # the mocks leave an event loop in each of their threads to the garbage collector, whenever that comes
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+pytestmark = PULUMI_NOISE
 
 NAMES = {  # a name that changes is a resource that is made anew
     "assets",
