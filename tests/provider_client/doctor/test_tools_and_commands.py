@@ -110,6 +110,7 @@ def test_a_command_that_never_ends_is_ended_with_its_children(tmp_path: Path) ->
 def test_ctrl_c_ends_the_command_too(tmp_path: Path) -> None:
     """It has a session of its own, which the terminal's signal does not reach."""
     script = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's `&` turns it off
         "from pathlib import Path; from provider_client.doctor.commands import run_command\n"
         "environment = {'PATH': '/usr/bin:/bin'}\n"
         "run_command('echo $$ > pid; sleep 60', project_dir=Path('.'), environment=environment, secrets=[])"
