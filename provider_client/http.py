@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-
 import httpx
 
 from provider_client import __version__
@@ -40,8 +37,3 @@ def open_client(
         headers={"User-Agent": f"switchback/{__version__}"},
         follow_redirects=False,
     )
-
-
-def environment_url(name: str, default: str, environment: Mapping[str, str] = os.environ) -> str:
-    """A vendor's base URL: the environment variable that the vendor's own tools read, else its public address."""
-    return environment.get(name, default).rstrip("/")
