@@ -24,6 +24,7 @@ from provider_client.models import GenerationRequest, InputImage, Operation
 from provider_client.providers import PROVIDERS, GeneratedImage, Provider
 
 SPEED = 100.0  # simulated seconds per second
+RESTART_SECONDS = 20.0  # a ComfyUI that crashed is back by then
 ENDPOINT = {
     "name": "contract",
     "type": "QUEUE",
@@ -61,6 +62,7 @@ def runpod_endpoint(emulator: Emulator, http: httpx.Client) -> str:
 def _healthy(emulator: Emulator, http: httpx.Client) -> Iterator[None]:
     yield
     http.delete(f"{emulator.base_url}/_emulator/faults")
+    http.post(f"{emulator.base_url}/_emulator/clock", json={"advance_seconds": RESTART_SECONDS})
 
 
 @pytest.fixture
