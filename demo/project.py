@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCAL_BASE_URL = "http://127.0.0.1:8790"
@@ -53,7 +54,7 @@ class Project:
         base_url = self.environment["SWITCHBACK_EMULATOR_URL"]
         stack = (ROOT / f"Pulumi.{template}.yaml").read_text().replace(LOCAL_BASE_URL, base_url)
         self.stack_file.write_text(stack)
-        backend = Path(self.environment["PULUMI_BACKEND_URL"].removeprefix("file://"))
+        backend = Path(urlsplit(self.environment["PULUMI_BACKEND_URL"]).path)
         backend.mkdir(parents=True, exist_ok=True)
         self.expect("pulumi", "stack", "init", self.stack)
         if "comfyuiEndpoint:" in stack:  # an address that is stored as a secret, so not to be replaced as text

@@ -60,7 +60,7 @@ def emulated_environment(
         "R2_S3_ENDPOINT": s3_endpoint,
         "SWITCHBACK_EMULATOR_URL": base_url,
         "SWITCHBACK_CLOCK_SPEED": f"{speed:g}",
-        "PULUMI_BACKEND_URL": f"file://{state_dir / 'pulumi'}",
+        "PULUMI_BACKEND_URL": state_backend(state_dir / "pulumi"),
         "PULUMI_CONFIG_PASSPHRASE": "emulator",
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "PULUMI_DISABLE_REGISTRY_RESOLVE": "true",
@@ -71,3 +71,12 @@ def emulated_environment(
         environment["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] = "true"
         environment["PATH"] = os.pathsep.join([str(STAND_IN_DIRECTORY), os.environ.get("PATH", "")])
     return environment
+
+
+def state_backend(folder: Path) -> str:
+    """The URL of Pulumi's state in a folder, without the `.attrs` file beside each object.
+
+    Pulumi writes those in place, not by renaming: killed in between, every later run says "failed to load checkpoint:
+    EOF" (gocloud.dev/blob/fileblob, seen with Pulumi 3.259).
+    """
+    return f"file://{folder}?metadata=skip"

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -135,7 +136,7 @@ def test_only_loopback_is_bound(http: httpx.Client) -> None:
 
 def test_a_new_emulator_sets_the_state_of_a_cloud_that_is_gone_aside(tmp_path: Path) -> None:
     with running(state_dir=tmp_path) as emulator:
-        state = Path(emulator.environment()["PULUMI_BACKEND_URL"].removeprefix("file://"))
+        state = Path(urlsplit(emulator.environment()["PULUMI_BACKEND_URL"]).path)
         (state / "stack.json").write_text("{}")
     with running(state_dir=tmp_path) as emulator:
         emulator.environment()

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -71,7 +72,7 @@ def expect_success(ended: Ended) -> Ended:
 
 def state(project: Project) -> str:
     """The stack's state as it lies on disk."""
-    backend = Path(project.environment["PULUMI_BACKEND_URL"].removeprefix("file://"))
+    backend = Path(urlsplit(project.environment["PULUMI_BACKEND_URL"]).path)
     files = sorted((backend / ".pulumi/stacks").rglob("*.json"))
     return "\n".join(path.read_text() for path in files)
 

@@ -97,7 +97,7 @@ class TinyStack:
             "PATH": f"{ENVIRONMENT_BIN}:{os.environ['PATH']}",
             "HOME": str(home),
             "PULUMI_HOME": str(home),
-            "PULUMI_BACKEND_URL": f"file://{backend}",
+            "PULUMI_BACKEND_URL": f"file://{backend}?metadata=skip",
             "PULUMI_CONFIG_PASSPHRASE": "test",
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DISABLE_REGISTRY_RESOLVE": "true",
