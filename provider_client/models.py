@@ -6,14 +6,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
-
-class Operation(StrEnum):
-    """What a provider can be asked to do."""
-
-    TXT2IMG = "txt2img"
-    IMG2IMG = "img2img"
-    REMOVE_BACKGROUND = "remove_background"
-    PIPELINE = "pipeline"
+from provider_client.operation import Operation as Operation
 
 
 class GenerationStatus(StrEnum):

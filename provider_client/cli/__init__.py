@@ -1,39 +1,18 @@
-"""The `switchback` command: which commands exist, what they share, how they end.
+"""The `switchback` command: how it starts and how it ends.
 
-Each command is a module with `add_arguments(parser)` and `run(arguments, context) -> ExitCode`; it is imported
-when it is asked for, so that the command line starts at once.
+What each command accepts is in `arguments`; what it does is `run(arguments, context) -> ExitCode` in the module of
+its name, imported when the command line is known to be right, so that every mistake is answered at once.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING
 
-from provider_client import __version__
+from provider_client.cli.arguments import parse
 from provider_client.errors import Cancelled, ExitCode, SwitchbackError
-
-if TYPE_CHECKING:
-    from provider_client.cli.context import Context
-
-COMMANDS: Mapping[str, tuple[str, str]] = {
-    "status": (
-        "provider_client.cli.status",
-        "what is declared, deployed, reported and observed, and what comes next",
-    ),
-    "verify": ("provider_client.cli.verify", "prove with real images that a provider works"),
-    "generate": ("provider_client.cli.generate", "make one asset with a provider"),
-    "rollback": ("provider_client.cli.rollback", "bring the previous provider back at once"),
-    "reconcile": ("provider_client.cli.reconcile", "bring the stack's config in line with what is live"),
-    "history": ("provider_client.cli.history", "who moved the traffic, when, and why"),
-    "doctor": ("provider_client.cli.doctor", "what would go wrong at `pulumi up`, and the command that mends it"),
-    "cost": ("provider_client.cli.cost", "what the live and the wanted provider cost, idle and working"),
-    "unlock": ("provider_client.cli.unlock", "remove the lock that a killed engine left"),
-    "local": ("provider_client.cli.local", "the emulated cloud on this machine: up, down, status, env"),
-}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = os.environ.get("SWITCHBACK_DEBUG") == "1"
     try:
         return int(_run(words))
-    except SystemExit as stop:  # argparse: --help, --version, a wrong flag
+    except SystemExit as stop:  # argparse: --help, --version
         return stop.code if isinstance(stop.code, int) else ExitCode.OK
     except BrokenPipeError:  # `switchback history | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -81,46 +60,9 @@ def print_error(error: SwitchbackError, *, as_json: bool) -> None:
 
 
 def _run(words: list[str]) -> ExitCode:
-    arguments = _parse(words)
-    module = import_module(COMMANDS[arguments.command][0])
-    context = _context(arguments)
-    with context:
-        return ExitCode(module.run(arguments, context))
-
-
-def _parse(words: list[str]) -> argparse.Namespace:
-    shared = _shared_flags()
-    parser = argparse.ArgumentParser(
-        prog="switchback",
-        description="Switch the image-generation provider behind a Cloudflare Worker, and come back at once.",
-        epilog="`switchback COMMAND --help` explains one command. Exit codes: 0 ok, 2 config, 3 auth, 4 resource, "
-        "8 cancelled, 9 time-out, 10 verification failed, 11 inconclusive, 12 rolled back, 13 rollback failed, "
-        "14 locked.",
-        parents=[shared],
-    )
-    parser.add_argument("--version", action="version", version=f"switchback {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, (module, help_line) in COMMANDS.items():
-        command = commands.add_parser(name, help=help_line, description=help_line, parents=[shared])
-        if name in words:
-            import_module(module).add_arguments(command)
-    return parser.parse_args(words)
-
-
-def _shared_flags() -> argparse.ArgumentParser:
-    """Allowed before and after the command's name; SUPPRESS keeps the second parse from undoing the first."""
-    shared = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
-    shared.add_argument(
-        "--stack", help="the Pulumi stack (default: SWITCHBACK_STACK, PULUMI_STACK, the selected one)"
-    )
-    shared.add_argument("--json", action="store_true", help="one JSON object on stdout; never asks")
-    shared.add_argument("--yes", "-y", action="store_true", help="do not ask")
-    shared.add_argument("--quiet", "-q", action="store_true", help="no progress, only the result")
-    shared.add_argument("--no-color", action="store_true", help="no colours (NO_COLOR works as well)")
-    return shared
-
-
-def _context(arguments: argparse.Namespace) -> Context:
+    arguments = parse(words)
+    module = import_module(f"provider_client.cli.{arguments.command}")
     from provider_client.cli.context import Context
 
-    return Context.from_arguments(arguments, os.environ)
+    with Context.from_arguments(arguments, os.environ) as context:
+        return ExitCode(module.run(arguments, context))

@@ -252,18 +252,3 @@ class Context:
     def _remembered(self, stack: str | None) -> tuple[str, Mapping[str, Any]]:
         values = remembered.load(self.environment, self.project_dir, stack)
         return "what `switchback status` remembered:", values
-
-
-def add_target_arguments(parser: argparse.ArgumentParser) -> None:
-    """Flags that say which Worker is meant, for a machine without the project."""
-    target = parser.add_argument_group("which Worker (default: the stack's)")
-    target.add_argument("--account-id", help="Cloudflare account id")
-    target.add_argument("--worker", help="name of the Worker")
-    target.add_argument("--url", help="address of the gateway")
-
-
-def whole_number(text: str) -> int:
-    """An argument that counts something: 0 and up."""
-    if not text.strip().isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 up")
-    return int(text)

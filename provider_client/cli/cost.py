@@ -71,26 +71,6 @@ class CostReport:
     warnings: tuple[str, ...]
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    usage = parser.add_argument_group("how much is asked for (what is not said is not guessed)")
-    usage.add_argument("--images-per-day", type=_positive, metavar="N")
-    usage.add_argument("--bursts-per-day", type=_positive, metavar="N", help="times a day that work comes in")
-    usage.add_argument(
-        "--seconds-per-image",
-        type=_positive,
-        metavar="S",
-        help="GPU time of one image (default: the last verification's, else the plan's 20 to 40 s)",
-    )
-    parser.add_argument("--to", metavar="PROVIDER", help="the wanted provider (default: the declared one)")
-
-
-def _positive(text: str) -> float:
-    number = float(text)
-    if not (math.isfinite(number) and number > 0):
-        raise argparse.ArgumentTypeError(f"{text} is not above 0")
-    return number
-
-
 def run(arguments: argparse.Namespace, context: Context) -> ExitCode:
     report = _report(arguments, context)
     if context.json:

@@ -25,13 +25,6 @@ PLURAL = (Level.WARNING, Level.PROBLEM)
 LEVEL_WIDTH, CHECK_WIDTH, NARROWEST, WIDEST = 12, 14, 40, 110
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.description = (
-        "Checks tools, configuration, credentials, names and limits before the first `pulumi up`. Costs nothing. "
-        "Exit code 2: mend the configuration first; 3: a credential; 4: something else."
-    )
-
-
 def run(arguments: argparse.Namespace, context: Context) -> ExitCode:
     del arguments
     subject = examine(context)

@@ -21,7 +21,6 @@ from provider_client.failures import FailureKind, ProviderError, failure_of
 from provider_client.gateway import GatewayClient
 from provider_client.models import GenerationRequest, GenerationStatus, Operation
 from provider_client.providers import Cost, ProviderSpec, find_provider
-from provider_client.providers.base import DEFAULT_DEADLINE_SECONDS
 from provider_client.providers.images import EXTENSIONS
 
 Make = Callable[[GenerationRequest, threading.Event], "Made"]
@@ -41,36 +40,6 @@ class Made:
     queue_ms: float | None
     run_ms: float | None
     cost: Cost | None
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    operations = ", ".join(Operation)
-    parser.add_argument("prompt", nargs="?", help='what to draw, for example "A knight"')
-    parser.add_argument(
-        "operation", nargs="?", metavar="OPERATION", help=f"one of {operations} (default: txt2img)"
-    )
-    parser.add_argument("--provider", help="who makes it (default: IMAGE_GENERATION_PROVIDER)")
-    parser.add_argument(
-        "--via-gateway", action="store_true", help="ask the deployed Worker, not the provider itself"
-    )
-    parser.add_argument("--url", help="address of the gateway, with --via-gateway")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="where pictures go (default: .switchback/assets)")
-    parser.add_argument("--size", type=_size, metavar="WxH", help="pixels, for example 512x512")
-    parser.add_argument("--seed", type=int, help="same seed, same picture (default: a new one, printed)")
-    parser.add_argument("--strength", type=float, help="img2img: 0 keeps the input, 1 ignores it")
-    parser.add_argument("--negative-prompt", help="what not to draw")
-    parser.add_argument("--image", type=Path, metavar="FILE", help="input of img2img and remove_background")
-    parser.add_argument("--plan", type=Path, metavar="FILE", help="YAML or JSON list of assets, made side by side")
-    parser.add_argument(
-        "--jobs", type=int, default=4, help="how many at a time with --plan (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--deadline",
-        type=float,
-        default=DEFAULT_DEADLINE_SECONDS,
-        metavar="SECONDS",
-        help="per asset (%(default)g)",
-    )
 
 
 def run(arguments: argparse.Namespace, context: Context) -> ExitCode:
@@ -306,10 +275,3 @@ def lines_of(entry: Mapping[str, Any]) -> list[str]:
 def _cost_words(cost: Mapping[str, Any]) -> str:
     words = f"{cost['quantity']:g} {cost['unit']}"
     return f"{words} (${cost['usd']:.4f})" if cost["usd"] is not None else words
-
-
-def _size(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d{2,4})x(\d{2,4})", text.strip().lower())
-    if not match:
-        raise argparse.ArgumentTypeError("give width and height in pixels, for example 512x512")
-    return int(match[1]), int(match[2])

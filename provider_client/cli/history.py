@@ -6,18 +6,11 @@ import argparse
 import json
 from dataclasses import asdict
 
-from provider_client.cli.context import Context, add_target_arguments, whole_number
+from provider_client.cli.context import Context
 from provider_client.errors import ExitCode
 from provider_client.rollout.history import WorkerHistory, entries
 
 WIDE = 120  # columns that the table needs
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--limit", type=whole_number, default=20, metavar="N", help="newest deployments shown (default: 20)"
-    )
-    add_target_arguments(parser)
 
 
 def run(arguments: argparse.Namespace, context: Context) -> ExitCode:

@@ -13,16 +13,6 @@ from provider_client.errors import ConfigError, ExitCode
 from provider_client.local_emulator import LocalEmulator
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "action", choices=tuple(_ACTIONS), help="start, end, show, or print the exports for a shell"
-    )
-    parser.add_argument("--port", type=int, default=local_emulator.PORT, help="of `up` (default: %(default)s)")
-    parser.add_argument(
-        "--speed", type=float, default=20.0, help="of `up`: simulated seconds per second (default: 20)"
-    )
-
-
 def run(arguments: argparse.Namespace, context: Context) -> ExitCode:
     return _ACTIONS[arguments.action](arguments, context)
 

@@ -7,7 +7,7 @@ import json
 import subprocess
 
 from provider_client.cli import project
-from provider_client.cli.context import Context, add_target_arguments
+from provider_client.cli.context import Context
 from provider_client.errors import ConfigError, ExitCode, SwitchbackError
 from provider_client.rollout.history import WorkerHistory
 from provider_client.rollout.reconcile import ReconcilePlan, git_note, plan_reconcile
@@ -15,11 +15,6 @@ from provider_client.rollout.status import declared_from, live_state
 
 GIT_SECONDS = 10.0
 STDERR = 2  # stdout is for our own answer
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--dry-run", action="store_true", help="show the commands and run none")
-    add_target_arguments(parser)
 
 
 def run(arguments: argparse.Namespace, context: Context) -> ExitCode:

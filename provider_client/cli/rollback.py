@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 
-from provider_client.cli.context import Context, add_target_arguments
+from provider_client.cli.context import Context
 from provider_client.cli.settings import Settings
 from provider_client.clock import SystemClock
 from provider_client.errors import ConfigError, ExitCode
@@ -15,27 +15,10 @@ from provider_client.rollout.idle_cost import idle_cost
 from provider_client.rollout.messages import current_actor
 from provider_client.rollout.rollback import RollbackPlan, RollbackResult, plan_rollback, refuse_closed, roll_back
 from provider_client.rollout.status import ask_target
-from provider_client.rollout.traffic import CONFIRM_SECONDS, Split, confirm_through_health, describe
+from provider_client.rollout.traffic import Split, confirm_through_health, describe
 from provider_client.rollout.way_back import TargetCheck, WayBack, gateway_url_of
 
 API_SECONDS = 10.0  # of each call: an emergency does not wait half a minute for one answer
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--to", metavar="PROVIDER", help="the provider to go back to (default: what served before)"
-    )
-    parser.add_argument("--reason", default="", help="why; kept in the deployment's message")
-    parser.add_argument("--now", action="store_true", help="do it; without it the plan is shown and you are asked")
-    parser.add_argument("--skip-target-check", action="store_true", help="go even if the target's health is bad")
-    parser.add_argument(
-        "--deadline",
-        type=float,
-        default=CONFIRM_SECONDS,
-        metavar="SECONDS",
-        help="how long to wait for the proof (default: %(default)g)",
-    )
-    add_target_arguments(parser)
 
 
 def run(arguments: argparse.Namespace, context: Context) -> ExitCode:

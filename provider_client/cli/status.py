@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
 from provider_client.cli import status_endpoint
-from provider_client.cli.context import Context, add_target_arguments
+from provider_client.cli.context import Context
 from provider_client.cli.settings import Settings
 from provider_client.errors import ExitCode, NotFoundError, SwitchbackError
 from provider_client.rollout import remembered
@@ -48,15 +48,6 @@ class _Status:
     @property
     def next_step(self) -> str:
         return self.trouble.fix if self.trouble else next_step(self.declared, self.live)
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_target_arguments(parser)
-    parser.add_argument(
-        "--stack-secrets",
-        action="store_true",
-        help="ask RunPod with the key in the stack's configuration, decrypted by Pulumi",
-    )
 
 
 def run(arguments: argparse.Namespace, context: Context) -> ExitCode:

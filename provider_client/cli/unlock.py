@@ -14,14 +14,6 @@ from provider_client.errors import ConfigError, ExitCode, LockedError
 from provider_client.rollout.lock import Holder, StackLock, holder_of, locks_folder, program_of, read_locks
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--holder-is-dead",
-        action="store_true",
-        help="your word for it, where this machine cannot see the holder (another machine, another backend)",
-    )
-
-
 def run(arguments: argparse.Namespace, context: Context) -> ExitCode:
     stack = context.stack
     backend = project.backend_url(context.project_dir, context.environment)

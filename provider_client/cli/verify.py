@@ -14,7 +14,7 @@ from typing import Any
 
 from rich.console import Console
 
-from provider_client.cli.context import Context, add_target_arguments, whole_number
+from provider_client.cli.context import Context
 from provider_client.cli.settings import Settings
 from provider_client.clock import SystemClock, provider_clock
 from provider_client.errors import ConfigError, ExitCode, SwitchbackError
@@ -48,35 +48,6 @@ EXIT_CODES = {
 }
 
 REPORTS = Path(".switchback", "reports")
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_target_arguments(parser)
-    which = parser.add_argument_group("what is verified (default: what is live)")
-    which.add_argument("--version", metavar="ID", help="this version, on its own preview address")
-    which.add_argument(
-        "--local",
-        action="store_true",
-        help="the same Worker on this machine, with the keys of the environment and .env",
-    )
-    which.add_argument("--provider", help="the provider that must answer (default: who is live)")
-    how = parser.add_argument_group("how")
-    how.add_argument(
-        "--assets", type=whole_number, metavar="N", help="how many (default: verification.liveAssets, else 12)"
-    )
-    how.add_argument(
-        "--operations", type=_operations, metavar="LIST", help=f"comma-separated: {','.join(Operation)}"
-    )
-    how.add_argument("--plan", type=Path, metavar="FILE", help="your own assets (YAML)")
-    how.add_argument("--in-flight", type=int, metavar="N", help="how many at a time, up to 64")
-    how.add_argument("--max-spend", type=float, metavar="USD", help="spend no more than this")
-    how.add_argument(
-        "--beside-live",
-        action="store_true",
-        help="ask what is live for the same assets, and show both side by side",
-    )
-    how.add_argument("--report", type=Path, metavar="DIR", help="where the report goes")
-    how.add_argument("--dry-run", action="store_true", help="print the plan and what it costs; generate nothing")
 
 
 def run(arguments: argparse.Namespace, context: Context) -> ExitCode:
@@ -257,10 +228,3 @@ def _exit_code(report: Report) -> ExitCode:
         for measurement in asset.measurements
     )
     return ExitCode.AUTH if refused else EXIT_CODES[report.verdict.outcome]
-
-
-def _operations(text: str) -> list[Operation]:
-    try:
-        return [Operation(word.strip()) for word in text.split(",")]
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{error}; choose from {', '.join(Operation)}") from None

@@ -14,10 +14,9 @@ import httpx
 from pydantic import BaseModel, ConfigDict, SecretStr, TypeAdapter, ValidationError
 
 from provider_client.clock import Clock
+from provider_client.deadlines import GENERATION_SECONDS
 from provider_client.errors import ConfigError
 from provider_client.models import GenerationRequest, Operation, Timings
-
-DEFAULT_DEADLINE_SECONDS = 900.0  # a cold start of 120 s and a pipeline of 120 s, with room for a fresh release
 
 BindingKind = Literal["secret_text", "plain_text", "json"]
 
@@ -128,7 +127,7 @@ class Provider(Protocol):
         self,
         request: GenerationRequest,
         *,
-        deadline_seconds: float = DEFAULT_DEADLINE_SECONDS,
+        deadline_seconds: float = GENERATION_SECONDS,
         cancelled: threading.Event | None = None,
     ) -> GeneratedImage: ...
 

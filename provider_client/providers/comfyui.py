@@ -16,10 +16,10 @@ import httpx
 from pydantic import SecretStr, field_validator
 
 from provider_client.clock import Clock
+from provider_client.deadlines import GENERATION_SECONDS
 from provider_client.failure_signals import Signal
 from provider_client.models import GenerationRequest, Operation, Timings
 from provider_client.providers.base import (
-    DEFAULT_DEADLINE_SECONDS,
     GeneratedImage,
     ProviderHealth,
     ProviderSettings,
@@ -80,7 +80,7 @@ class ComfyUIProvider:
         self,
         request: GenerationRequest,
         *,
-        deadline_seconds: float = DEFAULT_DEADLINE_SECONDS,
+        deadline_seconds: float = GENERATION_SECONDS,
         cancelled: threading.Event | None = None,
     ) -> GeneratedImage:
         order = order_of(request, "comfyui")

@@ -17,9 +17,9 @@ import httpx
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from provider_client.clock import Clock
+from provider_client.deadlines import GENERATION_SECONDS
 from provider_client.models import GenerationRequest, Operation, Timings
 from provider_client.providers.base import (
-    DEFAULT_DEADLINE_SECONDS,
     Cost,
     GeneratedImage,
     ProviderHealth,
@@ -101,7 +101,7 @@ class ScenarioProvider:
         self,
         request: GenerationRequest,
         *,
-        deadline_seconds: float = DEFAULT_DEADLINE_SECONDS,
+        deadline_seconds: float = GENERATION_SECONDS,
         cancelled: threading.Event | None = None,
     ) -> GeneratedImage:
         order = order_of(request, "scenario")

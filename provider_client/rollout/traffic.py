@@ -14,6 +14,7 @@ import httpx
 
 from provider_client.clock import Clock
 from provider_client.cloudflare import CloudflareApi, Deployment, VersionShare
+from provider_client.deadlines import CONFIRM_SECONDS
 from provider_client.errors import (
     ApiError,
     DeadlineExceeded,
@@ -27,7 +28,6 @@ from provider_client.errors import (
 from provider_client.models import Health
 from provider_client.rollout.messages import DeploymentMessage, MessageKind
 
-CONFIRM_SECONDS = 60.0
 PLAIN_ANSWERS = 5
 OVERRIDE_HEADER = "Cloudflare-Workers-Version-Overrides"
 _KEEP_TRAFFIC = ("successful", "inconclusive")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 import socket
@@ -16,6 +15,7 @@ import httpx
 import pytest
 
 from provider_client.cli import history, reconcile, rollback, status, unlock
+from provider_client.cli.arguments import parse
 from provider_client.cli.context import Context
 from provider_client.errors import ConfigError, ExitCode, LockedError, RollbackRefused, SwitchbackError
 
@@ -50,9 +50,7 @@ def run(folder: Path, edge: Edge) -> Run:
     def start(
         command: ModuleType, *words: str, environment: dict[str, str] | None = None, **shared: object
     ) -> ExitCode:
-        parser = argparse.ArgumentParser()
-        command.add_arguments(parser)
-        arguments = parser.parse_args(words)
+        arguments = parse([command.__name__.rpartition(".")[2], *words])
         flags = {"stack": "test", **vars(arguments), **shared}
         values = {
             "HOME": str(folder / "home"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ import httpx
 import pytest
 
 from provider_client.cli import cost
+from provider_client.cli.arguments import parse
 from provider_client.cli.context import Context
 from provider_client.cli.cost_sentence import cost_sentence
 from provider_client.costs import Endpoint as CostEndpoint
@@ -62,9 +62,7 @@ def ask(folder: Path, runpod: dict[str, Any], capsys: pytest.CaptureFixture[str]
         pulumi = folder / "pulumi"
         pulumi.write_text("#!/bin/sh\ncat config.json\n")
         pulumi.chmod(0o755)
-        parser = argparse.ArgumentParser()
-        cost.add_arguments(parser)
-        arguments = parser.parse_args(words)
+        arguments = parse(["cost", *words])
         with Context(
             flags={"stack": "test", "json": as_json, **vars(arguments)},
             environment={"HOME": str(folder), "PATH": f"{folder}:/usr/bin:/bin"},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import base64
 import io
 import json
@@ -14,6 +13,7 @@ import pytest
 from PIL import Image
 
 from provider_client.cli import generate
+from provider_client.cli.arguments import parse
 from provider_client.cli.context import Context
 from provider_client.errors import ConfigError, ExitCode
 
@@ -63,9 +63,7 @@ def run(
     vendor: Callable[[httpx.Request], httpx.Response] = runpod,
     **environment: str,
 ) -> ExitCode:
-    parser = argparse.ArgumentParser()
-    generate.add_arguments(parser)
-    arguments = parser.parse_args([*words, "--out", str(tmp_path / "out")])
+    arguments = parse(["generate", *words, "--out", str(tmp_path / "out")])
     context = Context(
         flags={"no_color": True, **vars(arguments), **(flags or {})},
         environment={**KEYS, **environment},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 from provider_client import local_emulator
 from provider_client.cli import local
+from provider_client.cli.arguments import parse
 from provider_client.cli.context import Context
 from provider_client.errors import ConfigError, ExitCode, SwitchbackError
 
@@ -40,9 +40,7 @@ def context(tmp_path: Path) -> Iterator[Context]:
 
 
 def do(context: Context, *words: str) -> ExitCode:
-    parser = argparse.ArgumentParser()
-    local.add_arguments(parser)
-    return local.run(parser.parse_args(words), context)
+    return local.run(parse(["local", *words]), context)
 
 
 def test_up_status_env_down_and_up_again_is_the_same_process(

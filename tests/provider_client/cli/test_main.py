@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 
 import pytest
 
 from provider_client import cli
-from provider_client.cli import COMMANDS, main
+from provider_client.cli import main
+from provider_client.cli.arguments import COMMANDS, parse
 from provider_client.errors import AuthError, ExitCode, LockedError
 
 
@@ -21,14 +20,10 @@ def end_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     monkeypatch.setattr(cli, "_run", run)
 
 
-def test_help_lists_every_command_and_starts_nothing_heavy() -> None:
-    program = (
-        "import sys\nfrom provider_client.cli import main\ncode = main(['--help'])\n"
-        "assert not {'httpx', 'pydantic', 'rich', 'yaml'} & set(sys.modules), 'heavy import'\nsys.exit(code)"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert all(command in done.stdout for command in COMMANDS)
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    listed = capsys.readouterr().out
+    assert all(command in listed for command in COMMANDS)
 
 
 @pytest.mark.parametrize("words", [["--version"], *([command, "--help"] for command in COMMANDS)])
@@ -37,12 +32,37 @@ def test_questions_about_the_command_end_well(words: list[str], capsys: pytest.C
     assert capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    "words", [[], ["nonsense"], ["history", "--nonsense"], ["local", "sideways"], ["verify", "--assets", "-3"]]
-)
-def test_a_wrong_command_line_ends_in_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+WRONG = [
+    [],
+    ["nonsense"],
+    ["history", "--nonsense"],
+    ["local", "sideways"],
+    ["verify", "--assets", "-3"],
+    ["cost", "--images-per-day", "many"],
+    ["rollback", "--no"],  # --now is never taken from a shortened word
+]
+
+
+@pytest.mark.parametrize("words", WRONG)
+def test_a_wrong_command_line_ends_in_2_and_names_the_help(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(words) == ExitCode.CONFIG
-    assert "usage:" in capsys.readouterr().err
+    shown = capsys.readouterr()
+    assert shown.err.startswith("usage:")
+    assert shown.err.endswith("--help\n")
+    assert shown.out == ""
+
+
+def test_an_unknown_flag_leads_to_the_help_of_its_command(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["history", "--nonsense"])
+    assert capsys.readouterr().err.endswith("fix: see switchback history --help\n")
+
+
+@pytest.mark.parametrize("words", WRONG)
+def test_json_mode_answers_a_wrong_command_line_too(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*words, "--json"]) == ExitCode.CONFIG
+    assert json.loads(capsys.readouterr().out)["error"]["kind"] == "ConfigError"
 
 
 def test_an_error_shows_message_and_fix_and_ends_in_its_own_code(
@@ -112,6 +132,6 @@ def test_debugging_shows_the_trace(monkeypatch: pytest.MonkeyPatch, error: BaseE
 
 @pytest.mark.parametrize("place", [lambda flag: [flag, "history"], lambda flag: ["history", flag]])
 def test_shared_flags_work_before_and_after_the_command(place: Callable[[str], list[str]]) -> None:
-    arguments = cli._parse(place("--json"))
+    arguments = parse(place("--json"))
     assert arguments.json is True
     assert arguments.limit == 20

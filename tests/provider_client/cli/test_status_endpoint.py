@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import threading
 from collections.abc import Callable
@@ -13,6 +12,7 @@ import httpx
 import pytest
 
 from provider_client.cli import status, status_endpoint
+from provider_client.cli.arguments import parse
 from provider_client.cli.context import Context
 from provider_client.errors import ExitCode
 
@@ -88,9 +88,7 @@ def shown(tmp_path: Path, edge: Edge, runpod: RunPod, capsys: pytest.CaptureFixt
     pulumi.chmod(0o755)
 
     def run(*words: str, key: str = KEY, as_json: bool = True) -> Any:
-        parser = argparse.ArgumentParser()
-        status.add_arguments(parser)
-        arguments = parser.parse_args(words)
+        arguments = parse(["status", *words])
         environment = {
             "HOME": str(tmp_path),
             "PATH": f"{pulumi.parent}:/usr/bin:/bin",

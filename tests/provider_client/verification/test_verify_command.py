@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import types
@@ -13,6 +12,7 @@ import httpx
 import pytest
 
 from provider_client.cli import verify as command
+from provider_client.cli.arguments import parse
 from provider_client.cli.context import Context
 from provider_client.clock import SystemClock
 from provider_client.errors import ExitCode
@@ -31,11 +31,7 @@ def switchback(bench: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     plan.write_text(PLAN)
 
     def run(*words: str, **environment: str) -> tuple[ExitCode, str, str]:
-        parser = argparse.ArgumentParser()
-        parser.add_argument("--json", action="store_true")
-        parser.add_argument("--stack")
-        command.add_arguments(parser)
-        given = parser.parse_args(["--url", "http://gateway.test", "--plan", str(plan), *words])
+        given = parse(["verify", "--url", "http://gateway.test", "--plan", str(plan), *words])
         variables = {
             "SWITCHBACK_CLOCK_SPEED": str(SPEED),
             "SWITCHBACK_GATEWAY_TOKEN": TOKEN,
@@ -104,9 +100,7 @@ def test_a_run_by_hand_is_planned_like_the_run_of_pulumi_up(
         "config:\n  image-generation:verification: {liveAssets: 5, operations: [txt2img, pipeline], maxSpendUsd: 2}\n"
         "  image-generation:scenario: {costPerImageUsd: 0.05}\n"
     )
-    parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
-    given = parser.parse_args(["--url", "http://gateway.test", "--provider", "scenario", "--dry-run"])
+    given = parse(["verify", "--url", "http://gateway.test", "--provider", "scenario", "--dry-run"])
     flags = {**vars(given), "stack": "prod", "json": True}
     with Context(flags=flags, environment={"HOME": str(tmp_path)}, project_dir=tmp_path) as context:
         assert command.run(given, context) is ExitCode.OK
