@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import pwd
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -48,17 +50,9 @@ def backend_url(project_dir: Path, environment: Mapping[str, str]) -> str | None
     """PULUMI_BACKEND_URL, else `backend.url` of Pulumi.yaml, else the one that `pulumi login` chose."""
     backend = _read_yaml(project_dir / "Pulumi.yaml").get("backend")
     in_project = backend.get("url") if isinstance(backend, Mapping) else None
-    try:
-        logins = json.loads((_pulumi_home(environment) / "credentials.json").read_text("utf-8"))
-        login = logins.get("current")
-    except (OSError, ValueError, AttributeError):
-        login = None
-    chosen = environment.get("PULUMI_BACKEND_URL") or in_project or login
+    logins = (_read_json(home / "credentials.json").get("current") for home in _pulumi_homes(environment))
+    chosen = environment.get("PULUMI_BACKEND_URL") or in_project or next(filter(None, logins), None)
     return str(chosen) if chosen else None
-
-
-def _pulumi_home(environment: Mapping[str, str]) -> Path:
-    return Path(environment.get("PULUMI_HOME") or Path(environment.get("HOME") or Path.home()) / ".pulumi")
 
 
 def selected_stack(project_dir: Path, environment: Mapping[str, str]) -> str | None:
@@ -69,20 +63,36 @@ def selected_stack(project_dir: Path, environment: Mapping[str, str]) -> str | N
     """
     path = project_dir / "Pulumi.yaml"
     digest = hashlib.sha1(str(path).encode(), usedforsecurity=False).hexdigest()
-    try:
-        document = json.loads(
-            (_pulumi_home(environment) / "workspaces" / f"{name(project_dir)}-{digest}-workspace.json").read_text(
-                "utf-8"
-            )
-        )
-        by_backend = dict(document.get("stacks") or {})
-    except (OSError, ValueError, AttributeError, TypeError):
-        return None
+    file = Path("workspaces", f"{name(project_dir)}-{digest}-workspace.json")
+    by_backend = [_read_json(home / file).get("stacks") for home in _pulumi_homes(environment)]
     backend = environment.get("PULUMI_BACKEND_URL")
-    chosen = by_backend.get(backend) if backend else next(iter(by_backend.values()), None)
-    if not isinstance(chosen, str) or (backend is None and len(by_backend) != 1):
-        return None
-    return chosen.rsplit("/", 1)[-1]
+    chosen = {
+        stack
+        for stacks in by_backend
+        if isinstance(stacks, dict)
+        for url, stack in stacks.items()
+        if isinstance(stack, str) and backend in (None, "", url)
+    }
+    return chosen.pop().rsplit("/", 1)[-1] if len(chosen) == 1 else None
+
+
+def _pulumi_homes(environment: Mapping[str, str]) -> list[Path]:
+    """PULUMI_HOME, else ~/.pulumi; a Pulumi that was built with cgo takes the account's folder for ~, not HOME."""
+    if environment.get("PULUMI_HOME"):
+        return [Path(environment["PULUMI_HOME"])]
+    try:
+        account = pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:  # a container's user that has no entry
+        account = ""
+    return [Path(home) / ".pulumi" for home in dict.fromkeys((environment.get("HOME"), account)) if home]
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return document if isinstance(document, dict) else {}
 
 
 def read_dotenv(path: Path) -> dict[str, str]:

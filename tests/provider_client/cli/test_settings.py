@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import pwd
 import stat
 import threading
 from pathlib import Path
@@ -128,14 +130,31 @@ def test_the_stack_is_the_one_pulumi_has_selected(folder: Path) -> None:
 def test_pulumis_workspace_file_is_read_as_recorded(
     folder: Path, stacks: dict[str, str], backend: str | None, expected: str | None
 ) -> None:
-    import hashlib
+    environment = {"HOME": str(folder / "home")} | ({"PULUMI_BACKEND_URL": backend} if backend else {})
+    write_workspace(folder / "home", folder, stacks)
+    assert project.selected_stack(folder, environment) == expected
 
+
+def test_the_selection_is_found_where_a_pulumi_built_with_cgo_writes_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes the account's folder for its home, whatever HOME says; two that disagree leave a doubt."""
+    entry = pwd.struct_passwd(("alice", "x", 1, 1, "", str(folder / "account"), "/bin/sh"))
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: entry)
+    environment = {"HOME": str(folder / "home")}
+    write_workspace(folder / "account", folder, {"file:///state": "organization/image-generation/dev"})
+    (folder / "account/.pulumi/credentials.json").write_text('{"current": "file:///state"}')
+    assert project.selected_stack(folder, environment) == "dev"
+    assert project.backend_url(folder, environment) == "file:///state"
+    write_workspace(folder / "home", folder, {"file:///state": "organization/image-generation/prod"})
+    assert project.selected_stack(folder, environment) is None
+
+
+def write_workspace(home: Path, folder: Path, stacks: dict[str, str]) -> None:
     digest = hashlib.sha1(str(folder / "Pulumi.yaml").encode()).hexdigest()
-    file = folder / "home" / ".pulumi" / "workspaces" / f"image-generation-{digest}-workspace.json"
+    file = home / ".pulumi" / "workspaces" / f"image-generation-{digest}-workspace.json"
     file.parent.mkdir(parents=True)
     file.write_text(json.dumps({"stacks": stacks}))
-    environment = {"HOME": str(folder / "home")} | ({"PULUMI_BACKEND_URL": backend} if backend else {})
-    assert project.selected_stack(folder, environment) == expected
 
 
 def test_dotenv_lines_are_read_without_a_shell(tmp_path: Path) -> None:
