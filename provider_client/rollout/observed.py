@@ -59,8 +59,9 @@ def _assets(report: Path) -> Iterator[LastAsset]:
 
 
 def _is_later(at: str, than: str) -> bool:
+    """`at` is of whole seconds: what was made within the second of the deployment was made after it."""
     try:
-        return datetime.fromisoformat(at) >= datetime.fromisoformat(than)
+        return datetime.fromisoformat(at) >= datetime.fromisoformat(than).replace(microsecond=0)
     except (ValueError, TypeError):  # TypeError: one of them without a zone
         return False
 

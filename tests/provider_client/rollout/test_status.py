@@ -152,6 +152,12 @@ def test_an_asset_older_than_the_deployment_proves_nothing(tmp_path: Path) -> No
     assert "before it: runpod" in observed.detail
 
 
+def test_the_verification_that_followed_within_the_same_second_counts(tmp_path: Path) -> None:
+    write_report(tmp_path, "20261123T050007Z-live-runpod", "live", "2026-11-23T05:00:00+00:00", "runpod")
+    assert observed_truth(tmp_path, "2026-11-23T05:00:00.456543Z").provider == "runpod"
+    assert observed_truth(tmp_path, "2026-11-23T05:00:01.1Z").provider is None
+
+
 def test_reconcile_sets_what_is_live_and_moves_nothing() -> None:
     live = Observed((Share("scenario", "v1", 100),))
     plan = plan_reconcile(Declared("runpod"), live, "prod")
