@@ -1,12 +1,13 @@
 """Client of the deployed Worker's public API (infra/worker/openapi.yaml).
 
 What it promises: a request is paid for once (idempotency key), and a job that is given up is cancelled.
-Retries are few, jittered, obey Retry-After, and happen inside the time that the caller measures.
+Retries are few, jittered, obey Retry-After, and happen inside the time that the caller measures and allows.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import random
 import threading
 from collections.abc import Callable, Mapping
@@ -29,12 +30,15 @@ from provider_client.errors import (
     SwitchbackError,
     UnreachableError,
 )
+from provider_client.http import CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS
 from provider_client.models import Generation, GenerationRequest, GenerationStatus, Health
 
 ATTEMPTS = 4
 FIRST_POLL_SECONDS = 0.5
 LONGEST_POLL_SECONDS = 2.0
 LONGEST_RETRY_SECONDS = 60.0  # the gateway's own limit is per minute
+CANCEL_SECONDS = 10.0
+SHORTEST_READ_SECONDS = 1.0
 OVERRIDE_HEADER = "Cloudflare-Workers-Version-Overrides"
 
 Parsed = TypeVar("Parsed", bound=BaseModel)
@@ -92,6 +96,30 @@ class _Step:
         return WaitingState.QUEUED if queued else WaitingState.RUNNING
 
 
+@dataclass(frozen=True)
+class _Patience:
+    """How long the caller waits, by `clock`, and whether it was told to stop meanwhile."""
+
+    clock: Clock
+    until: float = math.inf
+    cancelled: threading.Event | None = None
+
+    @property
+    def left(self) -> float:
+        return max(0.0, self.until - self.clock.now())
+
+    @property
+    def stopped(self) -> bool:
+        return self.cancelled is not None and self.cancelled.is_set()
+
+    def pause(self, seconds: float) -> None:
+        """Sleep, but not beyond the end, and in short pieces where somebody may say stop."""
+        end = self.clock.now() + min(seconds, self.left)
+        piece = LONGEST_POLL_SECONDS if self.cancelled is not None else seconds
+        while (rest := end - self.clock.now()) > 0 and not self.stopped:
+            self.clock.sleep(min(rest, piece))
+
+
 class GatewayClient:
     """One gateway, optionally one version of it: worker name and version id together pin every call to that version.
 
@@ -127,13 +155,14 @@ class GatewayClient:
 
     def submit(self, request: GenerationRequest, *, idempotency_key: str) -> Generation:
         """Asks for one asset; the same key never pays twice, so a lost answer is asked for again."""
-        return self._submit(request, idempotency_key).generation
+        return self._submit(request, idempotency_key, _Patience(self._clock)).generation
 
     def poll(self, generation_id: str) -> Generation:
-        return self._poll(generation_id).generation
+        return self._poll(generation_id, _Patience(self._clock)).generation
 
     def cancel(self, generation_id: str) -> Generation:
-        return self._reliably("DELETE", f"/v1/generations/{generation_id}").generation
+        patience = _Patience(self._clock, self._clock.now() + CANCEL_SECONDS)
+        return self._reliably("DELETE", f"/v1/generations/{generation_id}", patience).generation
 
     def generate(
         self,
@@ -148,10 +177,10 @@ class GatewayClient:
 
         Raises GivenUp or Cancelled after cancelling the job, so that nothing bills that nobody waits for.
         """
-        started = self._clock.now()
-        first = self._submit(request, idempotency_key or uuid4().hex)
+        patience = _Patience(self._clock, self._clock.now() + deadline_seconds, cancelled)
+        first = self._submit(request, idempotency_key or uuid4().hex, patience)
         try:
-            return self._follow(first, started + deadline_seconds, cancelled, on_progress)
+            return self._follow(first, patience, on_progress)
         except BaseException:
             with contextlib.suppress(SwitchbackError):  # the reason for giving up is the error to show
                 self.cancel(first.generation.id)
@@ -170,48 +199,50 @@ class GatewayClient:
         content_type = response.headers.get("content-type", "").split(";")[0].strip().lower()
         return DownloadedAsset(response.content, content_type, response.headers)
 
-    def _follow(
-        self, step: _Step, deadline: float, cancelled: threading.Event | None, on_progress: OnProgress | None
-    ) -> Generation:
+    def _follow(self, step: _Step, patience: _Patience, on_progress: OnProgress | None) -> Generation:
         pause = FIRST_POLL_SECONDS
         while True:
             if on_progress:
                 on_progress(step.generation)
             if step.generation.status.is_final:
                 return step.generation
-            if cancelled is not None and cancelled.is_set():
+            if patience.stopped:
                 raise Cancelled("stopped while the generation was running; the job was cancelled")
-            remaining = deadline - self._clock.now()
-            if remaining <= 0:
+            if patience.left <= 0:
                 raise GivenUp(step.state)
-            self._clock.sleep(min(pause, remaining))
+            patience.pause(pause)
             pause = min(pause * 1.5, LONGEST_POLL_SECONDS)
-            step = self._poll(step.generation.id)
+            step = self._poll(step.generation.id, patience)
 
-    def _submit(self, request: GenerationRequest, idempotency_key: str) -> _Step:
+    def _submit(self, request: GenerationRequest, idempotency_key: str, patience: _Patience) -> _Step:
         body = request.model_dump(mode="json", exclude_none=True)
-        return self._reliably("POST", "/v1/generations", json=body, headers={"Idempotency-Key": idempotency_key})
+        key = {"Idempotency-Key": idempotency_key}
+        return self._reliably("POST", "/v1/generations", patience, json=body, headers=key)
 
-    def _poll(self, generation_id: str) -> _Step:
-        return self._reliably("GET", f"/v1/generations/{generation_id}")
+    def _poll(self, generation_id: str, patience: _Patience) -> _Step:
+        return self._reliably("GET", f"/v1/generations/{generation_id}", patience)
 
     def _reliably(
-        self, method: str, path: str, *, json: object = None, headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        patience: _Patience,
+        *,
+        json: object = None,
+        headers: Mapping[str, str] | None = None,
     ) -> _Step:
-        """Repeats what is safe to repeat: lost connections, 429 and 5xx, each a few times."""
+        """Repeats what is safe to repeat, lost connections, 429 and 5xx, a few times while somebody waits."""
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                response = self._send(method, path, json=json, headers=headers)
+                response = self._send(method, path, json=json, headers=headers, seconds=patience.left)
                 return _Step(_parsed(Generation, response), _retry_after(response))
-            except UnreachableError:
-                if attempt == ATTEMPTS:
+            except (UnreachableError, ApiError) as error:
+                wait = _pause_before_retry(error, attempt)
+                if patience.stopped:
+                    raise Cancelled("stopped before the gateway answered") from error
+                if wait is None or attempt == ATTEMPTS or patience.left <= 0:
                     raise
-                self._clock.sleep(_pause(attempt))
-            except ApiError as error:
-                passing = error.status == httpx.codes.TOO_MANY_REQUESTS or error.status >= 500
-                if attempt == ATTEMPTS or not passing:
-                    raise
-                self._clock.sleep(min(error.retry_after or _pause(attempt), LONGEST_RETRY_SECONDS))
+            patience.pause(wait)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def _send(
@@ -222,7 +253,9 @@ class GatewayClient:
         params: Mapping[str, str] | None = None,
         json: object = None,
         headers: Mapping[str, str] | None = None,
+        seconds: float = math.inf,
     ) -> httpx.Response:
+        read = min(READ_TIMEOUT_SECONDS, max(SHORTEST_READ_SECONDS, seconds))
         try:
             response = self._http.request(
                 method,
@@ -230,6 +263,7 @@ class GatewayClient:
                 params=params,
                 json=json,
                 headers={**self._headers, **(headers or {})},
+                timeout=httpx.Timeout(read, connect=min(read, CONNECT_TIMEOUT_SECONDS)),
             )
         except httpx.HTTPError as error:
             raise UnreachableError(
@@ -290,7 +324,13 @@ def _retry_after(response: httpx.Response) -> float | None:
         return None
 
 
-def _pause(attempt: int) -> float:
+def _pause_before_retry(error: UnreachableError | ApiError, attempt: int) -> float | None:
+    """Seconds, or None where another try cannot help."""
+    if isinstance(error, ApiError):
+        if error.status != httpx.codes.TOO_MANY_REQUESTS and error.status < 500:
+            return None
+        if error.retry_after:
+            return min(error.retry_after, LONGEST_RETRY_SECONDS)
     return random.uniform(0.5, 1.0) * 2.0**attempt / 2  # noqa: S311 -- jitter, not a secret
 
 

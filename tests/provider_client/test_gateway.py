@@ -148,6 +148,45 @@ def test_ctrl_c_cancels_the_job() -> None:
     assert script.requests[-1].method == "DELETE"
 
 
+def test_a_stop_ends_the_retries_of_a_gateway_that_hangs() -> None:
+    cancelled, clock = threading.Event(), ManualClock()
+
+    def hang(request: httpx.Request) -> httpx.Response:
+        cancelled.set()
+        raise httpx.ReadTimeout("slow")
+
+    with pytest.raises(Cancelled):
+        client(hang, clock).generate(REQUEST, deadline_seconds=60, cancelled=cancelled)
+    assert clock.now() == 0
+
+
+def test_no_request_and_no_retry_outlasts_the_deadline() -> None:
+    clock, timeouts = ManualClock(), []
+
+    def hang(request: httpx.Request) -> httpx.Response:
+        timeouts.append(request.extensions["timeout"]["read"])
+        clock.sleep(timeouts[-1])
+        raise httpx.ReadTimeout("slow")
+
+    with pytest.raises(UnreachableError):
+        client(hang, clock).generate(REQUEST, deadline_seconds=5)
+    assert timeouts == [5]
+
+
+def test_a_job_that_is_given_up_at_a_hanging_gateway_is_let_go_within_ten_seconds() -> None:
+    clock = ManualClock()
+
+    def hang(request: httpx.Request) -> httpx.Response:
+        if request.method == "DELETE":
+            clock.sleep(request.extensions["timeout"]["read"])
+            raise httpx.ReadTimeout("slow")
+        return ok("queued")
+
+    with pytest.raises(GivenUp):
+        client(hang, clock).generate(REQUEST, deadline_seconds=30)
+    assert clock.now() == pytest.approx(40)
+
+
 def test_the_reason_for_giving_up_wins_over_a_failing_cancel() -> None:
     script = Script(ok("running"), httpx.ConnectError("gone"))
     with pytest.raises(UnreachableError, match="gone"):
