@@ -50,11 +50,21 @@ class PulumiCommand:
         return done.stdout
 
     def run(self, words: Sequence[str], *, stdout: int | None = None) -> int:
-        """Run with the user's own terminal; returns Pulumi's exit code."""
+        """Run with the user's own terminal; returns Pulumi's exit code.
+
+        Ctrl-C reaches Pulumi from the terminal. It is waited for, not killed: it still has to unlock the stack.
+        """
         command = [self._executable(), *words]
-        return subprocess.run(  # noqa: S603
-            command, cwd=self.project_dir, env=dict(self.environment), stdout=stdout, check=False
-        ).returncode
+        process = subprocess.Popen(command, cwd=self.project_dir, env=dict(self.environment), stdout=stdout)  # noqa: S603
+        stopped: KeyboardInterrupt | None = None
+        while process.returncode is None:
+            try:
+                process.wait()
+            except KeyboardInterrupt as stop:
+                stopped = stop
+        if stopped:
+            raise stopped
+        return process.returncode
 
     def selected_stack(self) -> str | None:
         """The stack that `pulumi stack select` chose, or None."""
