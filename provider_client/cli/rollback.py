@@ -28,8 +28,9 @@ def run(arguments: argparse.Namespace, context: Context) -> ExitCode:
     token = settings.find("gateway_token") or ""
     started = clock.now()
     history = WorkerHistory(api, settings.worker_name)
-    plan = plan_rollback(history.deployments, history.deployable, arguments.to, history.provider_of)
-    gateway_url = _gateway_url(settings, history, plan)
+    with context.waiting("Cloudflare"):
+        plan = plan_rollback(history.deployments, history.deployable, arguments.to, history.provider_of)
+        gateway_url = _gateway_url(settings, history, plan)
     found = clock.now()
     check = _check(plan, history, gateway_url, token, context, skip=arguments.skip_target_check)
     spent = {"find": found - started, "check": clock.now() - found}

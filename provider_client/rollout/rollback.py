@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from provider_client.clock import Clock
 from provider_client.cloudflare import CloudflareApi, Deployment, WorkerVersion
-from provider_client.errors import DeadlineExceeded, RollbackFailed, RollbackRefused
+from provider_client.errors import ApiError, DeadlineExceeded, RollbackFailed, RollbackRefused, UnreachableError
 from provider_client.rollout.messages import DeploymentMessage, MessageKind, utc_now
 from provider_client.rollout.traffic import Confirm, Share, Split, deploy_once, is_kind
 from provider_client.rollout.way_back import TargetCheck, WayBack
@@ -115,7 +115,7 @@ def roll_back(
             "reason": reason,
         }
         progress(f"moving all traffic to {plan.target.provider} (version {plan.target.version_id})")
-        deployment_id = deploy_once(api, worker, target, DeploymentMessage(MessageKind.ROLLBACK, fields)).id
+        deployment_id = _deploy(api, worker, target, DeploymentMessage(MessageKind.ROLLBACK, fields))
     called = clock.now()
     try:
         confirm(target)
@@ -127,6 +127,20 @@ def roll_back(
         ) from error
     seconds = {**spent, "call": called - started, "confirm": clock.now() - called}
     return RollbackResult(plan, check, deployment_id, not plan.already, seconds)
+
+
+def _deploy(api: CloudflareApi, worker: str, target: Split, message: DeploymentMessage) -> str:
+    """The id of the new deployment. A call that may or may not have been carried out is a failed rollback."""
+    try:
+        return deploy_once(api, worker, target, message).id
+    except (UnreachableError, ApiError) as error:
+        if isinstance(error, ApiError) and error.status < 500:
+            raise
+        raise RollbackFailed(
+            f"Whether the traffic moved is not known: {error.message}",
+            fix="run the same rollback again: it first looks at what is live; "
+            "www.cloudflarestatus.com shows outages",
+        ) from error
 
 
 def refuse_closed(plan: RollbackPlan, check: TargetCheck) -> NoReturn:

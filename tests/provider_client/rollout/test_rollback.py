@@ -215,6 +215,24 @@ def test_a_rollback_that_is_not_confirmed_has_failed(
         execute(switched, api, http)
 
 
+@pytest.mark.parametrize("lost", [httpx.ReadTimeout("slow"), httpx.Response(503, text="busy")])
+def test_a_call_whose_answer_is_lost_is_a_failed_rollback_that_may_be_run_again(
+    switched: Edge, api: CloudflareApi, http: httpx.Client, lost: httpx.Response | Exception
+) -> None:
+    def lose_the_call(request: httpx.Request) -> httpx.Response | None:
+        if request.method != "POST":
+            return None
+        if isinstance(lost, Exception):
+            raise lost
+        return lost
+
+    switched.answer_first = lose_the_call
+    with pytest.raises(RollbackFailed, match="Whether the traffic moved is not known"):
+        execute(switched, api, http)
+    switched.answer_first = lambda request: None
+    assert execute(switched, api, http).moved
+
+
 def ask(edge: Edge, http: httpx.Client, version: str, provider: str = "scenario", token: str = "") -> TargetCheck:
     questions = [Question(f"https://{version[:8]}-{WORKER}.example.workers.dev")]
     return check_target(questions, provider=provider, version_id=version, token=token, http=http)
