@@ -161,7 +161,7 @@ class Context:
             raise ConfigError(
                 "No stack is chosen. Looked at: --stack; environment and .env SWITCHBACK_STACK, PULUMI_STACK; "
                 "Pulumi's workspace file; `pulumi stack --show-name`.",
-                fix=self._doubt(None) or "add --stack <name>, or pulumi stack select <name>",
+                fix=self.doubt(None) or "add --stack <name>, or pulumi stack select <name>",
             )
         return stack
 
@@ -177,7 +177,7 @@ class Context:
                 outputs=lambda: self._outputs(stack) if use_pulumi else ("(stack outputs not asked)", {}),
                 remembered=lambda: self._remembered(stack),
                 default_worker=lambda: f"{NAMESPACE}-{stack.rsplit('/', 1)[-1]}" if stack else None,
-                doubt=lambda: self._doubt(stack),
+                doubt=lambda: self.doubt(stack),
             )
         )
 
@@ -225,7 +225,7 @@ class Context:
             self._warned.add(line)
             self.progress(line)
 
-    def _doubt(self, stack: str | None) -> str:
+    def doubt(self, stack: str | None) -> str:
         """What to do first where there is no project here, or no such stack in it."""
         if not (self.project_dir / "Pulumi.yaml").is_file():
             return "run it in the project's folder (there is no Pulumi.yaml here or above)"

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from provider_client.cli import status_endpoint
 from provider_client.cli.context import Context
 from provider_client.cli.settings import Settings
-from provider_client.errors import ExitCode, NotFoundError, SwitchbackError
+from provider_client.errors import ConfigError, ExitCode, NotFoundError, SwitchbackError
 from provider_client.rollout import remembered
 from provider_client.rollout.endpoint_truth import EndpointTruth
 from provider_client.rollout.history import WorkerHistory
@@ -56,7 +56,8 @@ def run(arguments: argparse.Namespace, context: Context) -> ExitCode:
     question = status_endpoint.prepare(context, stack, name, stack_secrets=arguments.stack_secrets)
     with ThreadPoolExecutor(max_workers=1) as meanwhile:
         endpoint = meanwhile.submit(question) if question else None
-        status = _read(context, settings, endpoint.result if endpoint else lambda: None)
+        with context.waiting("Cloudflare, the gateway and RunPod"):
+            status = _read(context, settings, endpoint.result if endpoint else lambda: None)
     _remember(context, settings)
     if context.json:
         print(json.dumps(_as_json(status), indent=2))
@@ -92,7 +93,10 @@ def _read_deployed(
             back = route_back(history, gateway_url, settings.find("gateway_token") or "", context.http)
         return deployed_truth(live), live, back, None
     except NotFoundError:
-        return deployed_truth(Observed(())), Observed(()), back, None
+        stack = context.find_stack()
+        doubt = context.doubt(stack) if stack else ""
+        trouble = ConfigError(f"There is no stack {stack} here and no Worker of it.", fix=doubt) if doubt else None
+        return deployed_truth(Observed(())), Observed(()), back, trouble
     except SwitchbackError as error:
         return Truth("deployed", None, error.message, "Cloudflare's active deployment"), Observed(()), back, error
 

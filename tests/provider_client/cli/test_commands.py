@@ -172,6 +172,17 @@ def test_status_says_what_it_cannot_know_and_hides_nothing_else(
     assert "health ok" in said
 
 
+def test_status_of_a_stack_that_is_not_there_names_those_that_are(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A mistyped name is no stack that waits for its first `up`."""
+    environment = {"CLOUDFLARE_ACCOUNT_ID": ACCOUNT}
+    assert run(status, environment=environment, stack="tset", json=True) is ExitCode.CONFIG
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["phase"] == "not known"
+    assert answer["next"] == "choose a stack that is there with --stack: test"
+
+
 def test_status_before_the_first_up_says_that_nothing_is_deployed(
     run: Run, edge: Edge, capsys: pytest.CaptureFixture[str]
 ) -> None:
