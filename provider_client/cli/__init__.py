@@ -11,7 +11,6 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from provider_client.cli.arguments import parse
 from provider_client.errors import Cancelled, ExitCode, SwitchbackError
 
 
@@ -60,6 +59,8 @@ def print_error(error: SwitchbackError, *, as_json: bool) -> None:
 
 
 def _run(words: list[str]) -> ExitCode:
+    from provider_client.cli.arguments import parse  # here, so that Ctrl-C while it loads ends as it should
+
     arguments = parse(words)
     module = import_module(f"provider_client.cli.{arguments.command}")
     from provider_client.cli.context import Context

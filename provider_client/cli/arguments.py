@@ -97,8 +97,8 @@ def _verify(parser: argparse.ArgumentParser) -> None:
         "--operations", type=_operations, metavar="LIST", help=f"comma-separated: {','.join(Operation)}"
     )
     how.add_argument("--plan", type=Path, metavar="FILE", help="your own assets (YAML)")
-    how.add_argument("--in-flight", type=int, metavar="N", help="how many at a time, up to 64")
-    how.add_argument("--max-spend", type=float, metavar="USD", help="spend no more than this")
+    how.add_argument("--in-flight", type=_whole_number, metavar="N", help="how many at a time, up to 64")
+    how.add_argument("--max-spend", type=_positive, metavar="USD", help="spend no more than this")
     how.add_argument(
         "--beside-live",
         action="store_true",
@@ -127,11 +127,11 @@ def _generate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--image", type=Path, metavar="FILE", help="input of img2img and remove_background")
     parser.add_argument("--plan", type=Path, metavar="FILE", help="YAML or JSON list of assets, made side by side")
     parser.add_argument(
-        "--jobs", type=int, default=4, help="how many at a time with --plan (default: %(default)s)"
+        "--jobs", type=_whole_number, default=4, help="how many at a time with --plan (default: %(default)s)"
     )
     parser.add_argument(
         "--deadline",
-        type=float,
+        type=_positive,
         default=deadlines.GENERATION_SECONDS,
         metavar="SECONDS",
         help="per asset (%(default)g)",
@@ -147,7 +147,7 @@ def _rollback(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--skip-target-check", action="store_true", help="go even if the target's health is bad")
     parser.add_argument(
         "--deadline",
-        type=float,
+        type=_positive,
         default=deadlines.CONFIRM_SECONDS,
         metavar="SECONDS",
         help="how long to wait for the proof (default: %(default)g)",
@@ -188,6 +188,11 @@ def _cost(parser: argparse.ArgumentParser) -> None:
 
 
 def _unlock(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Removes the lock that a killed engine left, by `pulumi cancel`. With a file:// backend it first makes sure "
+        "that the holder is dead. Other backends (s3://, Pulumi Cloud) do not show it their locks: there it does "
+        "nothing without --holder-is-dead."
+    )
     parser.add_argument(
         "--holder-is-dead",
         action="store_true",
@@ -203,7 +208,7 @@ def _local(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--port", type=int, default=local_emulator.PORT, help="of `up` (default: %(default)s)")
     parser.add_argument(
-        "--speed", type=float, default=20.0, help="of `up`: simulated seconds per second (default: 20)"
+        "--speed", type=_positive, default=20.0, help="of `up`: simulated seconds per second (default: 20)"
     )
 
 

@@ -39,6 +39,8 @@ WRONG = [
     ["local", "sideways"],
     ["verify", "--assets", "-3"],
     ["cost", "--images-per-day", "many"],
+    ["rollback", "--now", "--deadline", "nan"],  # would be waited for without an end
+    ["verify", "--max-spend", "nan"],  # would cap nothing
     ["rollback", "--no"],  # --now is never taken from a shortened word
 ]
 
