@@ -247,7 +247,7 @@ def _free_path(out: Path, asset: PlannedAsset, made: Made) -> Path:
 
 def _print(context: Context, entries: list[dict[str, Any]], *, single: bool) -> None:
     if context.json:
-        print(json.dumps(entries[0] if single else {"assets": entries}, indent=2))
+        print(json.dumps({"schema": 1, **(entries[0] if single else {"assets": entries})}, indent=2))
         return
     for entry in entries:
         for line in lines_of(entry):

@@ -93,6 +93,7 @@ def test_a_knight_is_saved_and_its_place_time_and_cost_are_printed(
 def test_json_is_one_object_with_the_same_facts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(["A knight", "--provider", "runpod"], tmp_path, flags={"json": True})
     answer = json.loads(capsys.readouterr().out)
+    assert answer["schema"] == 1
     assert (answer["operation"], answer["provider"], answer["width"]) == ("txt2img", "runpod", 1024)
     assert Path(answer["file"]).is_file()
     assert answer["cost"] == {"quantity": 4.0, "unit": "GPU seconds", "usd": None}
