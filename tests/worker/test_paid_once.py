@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -54,6 +55,18 @@ def test_a_key_is_good_for_one_request_only(gateways: dict[str, Gateway]) -> Non
     other = gateway.post({**TXT2IMG, "prompt": "A dragon"}, idempotency_key=key)
     assert (other.status_code, other.json()["kind"]) == (422, "BAD_REQUEST")
     gateway.finish(first.json())
+
+
+def test_a_key_whose_record_expired_makes_a_new_asset(cloud: Cloud, gateways: dict[str, Gateway]) -> None:
+    """The bucket forgets records after a week and may keep assets for ever: the old one is not the new one."""
+    gateway, key = gateways["comfyui"], uuid4().hex
+    (old,) = gateway.finish(gateway.post(TXT2IMG, idempotency_key=key).json())["assets"]
+    for name in cloud.stored_keys():
+        if name.startswith("_jobs/"):
+            cloud.store(name, None)
+    (new,) = gateway.finish(gateway.post({**TXT2IMG, "prompt": "A dragon"}, idempotency_key=key).json())["assets"]
+    assert new["key"] != old["key"]
+    assert hashlib.sha256(gateway.http.get(new["url"]).content).hexdigest() == new["sha256"] != old["sha256"]
 
 
 @pytest.mark.parametrize("key", ["", "with blank", "x" * 256])

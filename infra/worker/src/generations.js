@@ -2,7 +2,7 @@
 
 import { admit } from "./admission.js";
 import { readJson } from "./body.js";
-import { generationsOfKey, handleOf, idOf, newHandle } from "./handles.js";
+import { handleOf, idOf, newHandle, recordsOfKey } from "./handles.js";
 import { Problem } from "./problems.js";
 import { advance, cancel, recorded } from "./progress.js";
 import { connect } from "./providers/index.js";
@@ -31,7 +31,7 @@ export async function createGeneration(context) {
   const request = await completed(context, provider, asked);
   const created = key
     ? await createOnce(context, provider, request, key, digest)
-    : await create(context, provider, request, newHandle(crypto.randomUUID(), provider.name, request, headers));
+    : await create(context, provider, request, newHandle(provider.name, request, headers));
   return answerWaiting(context, created);
 }
 
@@ -47,10 +47,10 @@ export async function cancelGeneration(context, id) {
 
 /** The claim comes first: of any number of requests with one key exactly one submits, across versions too. */
 async function createOnce(context, provider, request, key, digest) {
-  const [generation] = await generationsOfKey(key, context.settings);
-  const handle = newHandle(generation, provider.name, request, context.request.headers);
+  const [name] = await recordsOfKey(key, context.settings);
+  const handle = newHandle(provider.name, request, context.request.headers, name);
   const claim = { ...submitting(), digest, handle };
-  const held = await writeRecord(context.bucket, generation, null, claim);
+  const held = await writeRecord(context.bucket, name, null, claim);
   if (held) return create(context, provider, request, handle, held);
   const repeated = await repeatedGeneration(context, key, digest);
   if (repeated) return repeated;
@@ -80,8 +80,8 @@ function submitting() {
 }
 
 async function repeatedGeneration(context, key, digest) {
-  for (const generation of await generationsOfKey(key, context.settings)) {
-    const held = await readRecord(context.bucket, generation);
+  for (const name of await recordsOfKey(key, context.settings)) {
+    const held = await readRecord(context.bucket, name);
     if (!held) continue;
     if (held.record.digest === digest) return { handle: held.record.handle, record: held.record };
     throw new Problem(422, "BAD_REQUEST", "this Idempotency-Key was used for another request");

@@ -5,6 +5,7 @@ import { ID_LIFETIME_SECONDS, keyedDigest, sign, verify } from "./job_id.js";
 /**
  * @typedef {object} Handle
  * @property {string} generation uuid; ComfyUI's prompt id as well
+ * @property {string} record name of its record: what its Idempotency-Key stands for, else the generation
  * @property {string} provider the one that runs it, whoever is configured now
  * @property {string} operation
  * @property {number} stage
@@ -14,11 +15,17 @@ import { ID_LIFETIME_SECONDS, keyedDigest, sign, verify } from "./job_id.js";
  * @property {number} issued unix seconds
  */
 
-/** @returns {Handle} */
-export function newHandle(generation, provider, { operation, width, height }, headers) {
+/**
+ * Every generation is a new one: when a key is used again after its record expired, neither the pictures nor
+ * ComfyUI's prompt of its first use must be taken for the new ones.
+ * @returns {Handle}
+ */
+export function newHandle(provider, { operation, width, height }, headers, record) {
+  const generation = crypto.randomUUID();
   const size = operation === "pipeline" ? [width, height] : undefined;
   const purpose = headers.get("Switchback-Purpose") ?? undefined;
-  return { generation, provider, operation, stage: 0, size, purpose, issued: Math.floor(Date.now() / 1000) };
+  const issued = Math.floor(Date.now() / 1000);
+  return { generation, record: record ?? generation, provider, operation, stage: 0, size, purpose, issued };
 }
 
 export function idOf(handle, settings) {
@@ -41,21 +48,21 @@ export async function webhookHandle(token, settings) {
 }
 
 /**
- * The generations that an Idempotency-Key may stand for, the one for new work first: one per signing key, so that
- * a rotation of keys does not pay twice. Keyed, so that nobody can guess the place of a record in a public bucket.
+ * The records that an Idempotency-Key may stand for, the one for new work first: one per signing key, so that a
+ * rotation of keys does not pay twice. Keyed, so that nobody can guess the place of a record in a public bucket.
  */
-export function generationsOfKey(idempotencyKey, settings) {
+export function recordsOfKey(idempotencyKey, settings) {
   const digests = settings.signingKeys.map((key) => keyedDigest(`idempotency ${idempotencyKey}`, key));
   return Promise.all(digests.map(async (digest) => uuidOf(await digest)));
 }
 
-function claimsOf({ generation, provider, operation, stage, job, size, purpose, issued }) {
+function claimsOf({ generation, record, provider, operation, stage, job, size, purpose, issued }) {
   const [g, p, o, s, j, z, u, t] = [generation, provider, operation, stage, job, size, purpose, issued];
-  return { g, p, o, s, j, z, u, t, e: issued + ID_LIFETIME_SECONDS };
+  return { g, r: record === g ? undefined : record, p, o, s, j, z, u, t, e: issued + ID_LIFETIME_SECONDS };
 }
 
-function fromClaims({ g, p, o, s, j, z, u, t }) {
-  return { generation: g, provider: p, operation: o, stage: s, job: j, size: z, purpose: u, issued: t };
+function fromClaims({ g, r = g, p, o, s, j, z, u, t }) {
+  return { generation: g, record: r, provider: p, operation: o, stage: s, job: j, size: z, purpose: u, issued: t };
 }
 
 function uuidOf(hex) {

@@ -54,7 +54,7 @@ export async function arrived(context, handle) {
 
 /** What is known of a generation without asking its provider. */
 export async function currentStep(context, handle) {
-  const held = await readRecord(context.bucket, handle.generation);
+  const held = await readRecord(context.bucket, handle.record);
   if (!held && !handle.job) throw new Problem(410, "BAD_REQUEST", "this generation is no longer known");
   // A job is known before its submit is on record: from an id given out when the bucket refused, or from a webhook.
   const isAhead = !held || (handle.job && held.record.state === "submitting" && held.record.stage === handle.stage);
@@ -70,7 +70,7 @@ export async function recorded(step, outcome, request) {
   if (waits && request) {
     const isNew = record.queuedSince === undefined && !record.ambiguous;
     if (isNew && outcome.state === "queued" && (await queueIsFull(context.bucket))) {
-      if (held) await deleteRecord(context.bucket, handle.generation);
+      if (held) await deleteRecord(context.bucket, handle.record);
       throw queueFull();
     }
     await keepRequest(context.bucket, handle.generation, request);
@@ -88,7 +88,7 @@ async function submitHeld(step, request) {
 export async function settle(step, change) {
   const { context, handle, held, record } = step;
   const next = { ...record, ...change };
-  const written = await writeRecord(context.bucket, handle.generation, held, next);
+  const written = await writeRecord(context.bucket, handle.record, held, next);
   if (!written) {
     const now = await currentStep(context, handle);
     const isSameJob = now.record.stage === record.stage && now.record.job === record.job;
@@ -144,7 +144,7 @@ async function submitAgain(step) {
   if (!record.input && !kept) return unconfirmed(step);
   const request = kept && { ...kept, image: await loadImage(context, step.provider, kept.image) };
   const next = { ...record, state: "submitting", ambiguous: undefined, since: Date.now() };
-  const claim = await writeRecord(context.bucket, handle.generation, held, next);
+  const claim = await writeRecord(context.bucket, handle.record, held, next);
   if (!claim) return (await currentStep(context, handle)).record;
   return submitHeld({ ...step, held: claim, record: { ...claim.record, ambiguous: record.ambiguous } }, request);
 }
@@ -176,7 +176,7 @@ async function giveUp(step, word) {
 async function nextStage(step, input, timings) {
   const { context, handle, held, record } = step;
   const next = { ...record, state: "submitting", stage: record.stage + 1, job: undefined, input, since: Date.now(), timings };
-  const claim = await writeRecord(context.bucket, handle.generation, held, next);
+  const claim = await writeRecord(context.bucket, handle.record, held, next);
   if (!claim) return (await currentStep(context, handle)).record;
   return submitHeld({ ...step, held: claim, record: next });
 }

@@ -18,9 +18,9 @@ export function isFinal(record) {
 }
 
 /** @returns {Promise<{record: object, etag: string} | null>} */
-export function readRecord(bucket, generation) {
+export function readRecord(bucket, name) {
   return stored(async () => {
-    const object = await bucket.get(recordKey(generation));
+    const object = await bucket.get(recordKey(name));
     return object && { record: await object.json(), etag: object.etag };
   });
 }
@@ -29,10 +29,10 @@ export function readRecord(bucket, generation) {
  * Writes a record over the one that was read (`held`), or as the first one when nothing was (`null`).
  * @returns {Promise<{record: object, etag: string} | null>} null when somebody else was quicker
  */
-export function writeRecord(bucket, generation, held, record) {
+export function writeRecord(bucket, name, held, record) {
   const onlyIf = held ? { etagMatches: held.etag } : ONCE;
   return stored(async () => {
-    const object = await bucket.put(recordKey(generation), JSON.stringify(record), {
+    const object = await bucket.put(recordKey(name), JSON.stringify(record), {
       onlyIf,
       httpMetadata: { contentType: "application/json" },
     });
@@ -40,8 +40,8 @@ export function writeRecord(bucket, generation, held, record) {
   });
 }
 
-export function deleteRecord(bucket, generation) {
-  return stored(() => bucket.delete(recordKey(generation)));
+export function deleteRecord(bucket, name) {
+  return stored(() => bucket.delete(recordKey(name)));
 }
 
 /** Keeps a request until its provider takes it. The bytes of an image by key stay where they are. */
@@ -70,8 +70,8 @@ function keptImage({ key, bytes }) {
   return key ? { key } : { base64: bytes.toBase64() };
 }
 
-function recordKey(generation) {
-  return `_jobs/${generation}.json`;
+function recordKey(name) {
+  return `_jobs/${name}.json`;
 }
 
 function requestKey(generation) {
