@@ -51,6 +51,23 @@ def test_missing_credentials_are_named_without_a_value(cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize("token", [None, "", "wrong", f"{TOKEN}x", TOKEN[:-1]])
+@pytest.mark.parametrize("binding", ["JOB_SIGNING_KEYS", "ASSETS"])
+def test_nothing_is_paid_for_without_what_a_result_needs(cloud: Cloud, binding: str) -> None:
+    """Nor left in the bucket: a repeated request hears the same."""
+    gateway = cloud.deploy("comfyui", **{binding: None})
+    before, stored = cloud.last_request(), cloud.stored_keys()
+    for headers in (
+        {},
+        {"idempotency_key": "dummy-key-of-a-bare-gateway"},
+        {"idempotency_key": "dummy-key-of-a-bare-gateway"},
+    ):
+        problem = gateway.post(TXT2IMG, **headers)
+        assert (problem.status_code, problem.json()["kind"]) == (503, "UNAVAILABLE")
+        assert binding in problem.json()["detail"]
+    assert (cloud.requests("comfyui", before), cloud.stored_keys()) == ([], stored)
+    assert gateway.request("GET", "/health", token=None).json()["status"] == "misconfigured"
+
+
 def test_generations_need_a_token(scenario: Gateway, token: str | None) -> None:
     for method, path in [("POST", ""), ("GET", "/abc"), ("DELETE", "/abc")]:
         answer = scenario.request(method, f"/v1/generations{path}", token=token, json=TXT2IMG)

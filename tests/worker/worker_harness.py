@@ -106,12 +106,9 @@ class Cloud:
         found = [{"type": "secret_text", "name": name, "text": text} for name, text in secrets.items()]
         found += [{"type": "plain_text", "name": name, "text": text} for name, text in texts.items()]
         found += [{"type": "json", "name": name, "json": value} for name, value in documents.items()]
+        found += [{"type": "r2_bucket", "name": "ASSETS", "bucket_name": changes.get("ASSETS", BUCKET)}]
         given = [item for item in found if not any(value is None for value in item.values())]
-        fixed = [
-            {"type": "r2_bucket", "name": "ASSETS", "bucket_name": BUCKET},
-            {"type": "version_metadata", "name": "VERSION"},
-        ]
-        return [*given, *fixed]
+        return [*given, {"type": "version_metadata", "name": "VERSION"}]
 
     def fault(self, service: str, kind: str, **parameters: object) -> None:
         body = {"service": service, "kind": kind, **parameters}

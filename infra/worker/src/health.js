@@ -2,14 +2,14 @@
 
 import { hasToken } from "./auth.js";
 import { ProviderFailure } from "./failures.js";
-import { PROVIDERS, connect, missingVariables } from "./providers/index.js";
+import { PROVIDERS, connect, missingBindings } from "./providers/index.js";
 import { failureOf } from "./submission.js";
 
 export async function health(context) {
   const { settings, env, url } = context;
   const provider = Object.hasOwn(PROVIDERS, settings.provider) ? PROVIDERS[settings.provider] : undefined;
   const body = { status: "ok", provider: settings.provider, version: settings.version };
-  const credentials = credentialCheck(provider, env, settings);
+  const credentials = credentialCheck(provider, context);
   if (!credentials.ok) body.status = "misconfigured";
   if (await hasToken(context)) {
     const deep = url.searchParams.get("deep") === "1" && credentials.ok;
@@ -23,12 +23,9 @@ export async function health(context) {
   return Response.json(body, { headers: { "Cache-Control": "no-store" } });
 }
 
-function credentialCheck(provider, env, settings) {
+function credentialCheck(provider, context) {
   if (!provider) return { ok: false, detail: "IMAGE_GENERATION_PROVIDER names no provider of this gateway" };
-  const missing = missingVariables(provider, env);
-  if (settings.tokens.length === 0) missing.push("GATEWAY_TOKENS");
-  if (settings.signingKeys.length === 0) missing.push("JOB_SIGNING_KEYS");
-  if (!env.ASSETS) missing.push("ASSETS");
+  const missing = missingBindings(provider, context);
   return missing.length === 0 ? { ok: true, detail: "complete" } : { ok: false, detail: `missing: ${missing.join(", ")}` };
 }
 

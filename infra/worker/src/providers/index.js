@@ -24,21 +24,23 @@ import { scenario } from "./scenario.js";
 
 export const PROVIDERS = { scenario, comfyui, runpod };
 
-export function missingVariables(provider, env) {
-  return provider.variables.filter((name) => !env[name]);
+/** What this version lacks to generate with the provider: its credentials, and what no generation can do without. */
+export function missingBindings({ variables }, { env, settings }) {
+  const credentials = variables.filter((name) => !env[name]);
+  const own = { GATEWAY_TOKENS: settings.tokens[0], JOB_SIGNING_KEYS: settings.signingKeys[0], ASSETS: env.ASSETS };
+  return [...credentials, ...Object.keys(own).filter((name) => !own[name])];
 }
 
-/** The provider of that name, connected. Raises 503 when this version does not know it or lacks its credentials. */
-export function connect(name, { env, settings }) {
+/** The provider of that name, connected. Raises 503 when this version does not know it or lacks a binding for it. */
+export function connect(name, context) {
   const provider = Object.hasOwn(PROVIDERS, name) ? PROVIDERS[name] : undefined;
   if (!provider) {
     throw new Problem(503, "UNAVAILABLE", `this gateway is misconfigured: it has no provider ${name}`);
   }
-  const missing = missingVariables(provider, env);
+  const missing = missingBindings(provider, context);
   if (missing.length > 0) {
-    throw new Problem(503, "AUTH", `this gateway is misconfigured: ${name} lacks ${missing.join(", ")}`, {
-      retryable: false,
-    });
+    const kind = provider.variables.includes(missing[0]) ? "AUTH" : "UNAVAILABLE";
+    throw new Problem(503, kind, `this gateway is misconfigured: ${name} lacks ${missing.join(", ")}`, { retryable: false });
   }
-  return { ...provider, client: provider.connect(env, settings) };
+  return { ...provider, client: provider.connect(context.env, context.settings) };
 }
