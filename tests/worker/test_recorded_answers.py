@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import threading
@@ -14,7 +15,7 @@ import httpx
 import pytest
 
 from provider_client.failures import classify
-from tests.worker.worker_harness import Cloud, Gateway
+from tests.worker.worker_harness import Cloud, Gateway, png
 
 WIRE = Path(__file__).parents[1] / "fixtures" / "wire"
 COMFYUI = WIRE / "comfyui"
@@ -137,6 +138,19 @@ def test_what_worker_comfyui_returned_ends_as_the_client_would_say(
     expected = "EMPTY_RESULT" if path.stem == "ok" else classify(job, provider="runpod").kind
     assert generation["error"]["kind"] == expected
     assert (generation["timings"]["queue_ms"], generation["timings"]["run_ms"]) == (5, 7)
+
+
+def test_a_damaged_picture_ends_its_pipeline(runpod: Gateway, server: Replay) -> None:
+    """What cannot be scaled now never can: the job fails, instead of asking its callers to come again."""
+    picture = bytearray(base64.b64decode(png(256, 256)))
+    at = picture.index(b"IDAT") + 12
+    picture[at : at + 4] = b"\x00\xff\x00\xff"
+    image = {"filename": "x.png", "type": "base64", "data": base64.b64encode(picture).decode()}
+    server.answer("/pod/run", {"id": "job-1", "status": "IN_QUEUE"})
+    server.answer("/pod/status", {"id": "job-1", "status": "COMPLETED", "output": {"images": [image]}})
+    generation = runpod.generate(operation="pipeline", prompt="A wizard", width=128, height=128)
+    assert (generation["status"], generation["error"]["kind"]) == ("failed", "EMPTY_RESULT")
+    assert "damaged" in generation["error"]["message"]
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ import { pngChunks } from "./images.js";
 
 const SIGNATURE = new Uint8Array([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
 const CHANNELS = { 2: 3, 6: 4 }; // by colour type
+const LARGEST_PIXELS = 8_388_608; // a Worker has 128 MB, and holds the pixels twice
 
-/** @returns {Promise<Uint8Array | null>} null when the PNG is of another form */
+/** @returns {Promise<Uint8Array | null>} null when the PNG is damaged, too large or of another form */
 export async function scaled(bytes, width, height) {
   const source = await decoded(bytes);
   if (!source) return null;
@@ -22,15 +23,30 @@ async function decoded(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const [width, height, colourType] = [view.getUint32(16), view.getUint32(20), bytes[25]];
   const channels = CHANNELS[colourType];
-  if (!channels || bytes[24] !== 8 || bytes[28] !== 0) return null;
+  if (!channels || bytes[24] !== 8 || bytes[28] !== 0 || width * height > LARGEST_PIXELS) return null;
   const parts = [];
   for (const { name, start, end } of pngChunks(bytes)) {
     if (name === "IDAT") parts.push(bytes.subarray(start + 8, end - 4));
   }
   const stride = width * channels;
-  const filtered = await piped(parts, new DecompressionStream("deflate"));
-  if (filtered.length !== (stride + 1) * height) return null;
-  return { pixels: unfiltered(filtered, stride, height, channels), width, height, channels, colourType };
+  const filtered = await inflated(parts, (stride + 1) * height);
+  return filtered && { pixels: unfiltered(filtered, stride, height, channels), width, height, channels, colourType };
+}
+
+/** Exactly so many bytes, and never more of them in memory; null when it is not what comes out. */
+async function inflated(parts, length) {
+  const bytes = new Uint8Array(length);
+  let filled = 0;
+  try {
+    for await (const part of piped(parts, new DecompressionStream("deflate"))) {
+      if (filled + part.length > length) return null;
+      bytes.set(part, filled);
+      filled += part.length;
+    }
+  } catch {
+    return null; // no zlib stream, or a damaged one
+  }
+  return filled === length ? bytes : null;
 }
 
 /** Undoes the filter of each row (PNG specification, section 9). */
@@ -96,8 +112,8 @@ async function encoded(rows, width, height, colourType) {
   view.setUint32(0, width);
   view.setUint32(4, height);
   header.set([8, colourType, 0, 0, 0], 8);
-  const content = await piped([rows], new CompressionStream("deflate"));
-  const parts = [SIGNATURE, chunk("IHDR", header), chunk("IDAT", content), chunk("IEND", new Uint8Array(0))];
+  const content = await new Response(piped([rows], new CompressionStream("deflate"))).arrayBuffer();
+  const parts = [SIGNATURE, chunk("IHDR", header), chunk("IDAT", new Uint8Array(content)), chunk("IEND", new Uint8Array(0))];
   return new Uint8Array(await new Blob(parts).arrayBuffer());
 }
 
@@ -111,9 +127,8 @@ function chunk(name, content) {
   return bytes;
 }
 
-async function piped(parts, transform) {
-  const stream = new Blob(parts).stream().pipeThrough(transform);
-  return new Uint8Array(await new Response(stream).arrayBuffer());
+function piped(parts, transform) {
+  return new Blob(parts).stream().pipeThrough(transform);
 }
 
 const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {

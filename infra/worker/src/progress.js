@@ -211,7 +211,8 @@ async function fitted(bytes, [width, height], provider) {
   if (!picture?.complete || (picture.width === width && picture.height === height)) return bytes;
   const result = isPng(bytes) ? await scaled(bytes, width, height) : null;
   if (result) return result;
-  const text = `the picture is ${picture.width} × ${picture.height} in a form of ${picture.type} that cannot be scaled`;
+  const shape = `${picture.width} × ${picture.height}, ${picture.type}`;
+  const text = `the picture (${shape}) is damaged or in a form that cannot be scaled`;
   throw new ProviderFailure({ provider, status: null, code: "result:not_scalable", text });
 }
 
