@@ -230,5 +230,9 @@ def test_a_token_that_asks_too_often_has_to_wait(cloud: Cloud) -> None:
     gateway = cloud.deploy("comfyui", GATEWAY={"requestsPerMinute": 1})
     answers = [gateway.post(TXT2IMG) for _ in range(3)]  # three cannot fall into three minutes
     refused = [answer for answer in answers if answer.status_code == httpx.codes.TOO_MANY_REQUESTS]
+    plain = assets.request(
+        "GET", "/assets/generations/none.png"
+    )  # as an <img> asks: caches must tell the two apart
+    assert plain.headers["Vary"] == "Origin"
     assert refused
     assert 0 < int(refused[0].headers["Retry-After"]) <= 60

@@ -4,12 +4,12 @@ const EXPOSED = "Location, Retry-After, Switchback-Provider, Switchback-Version"
 
 export function corsHeaders(request, settings) {
   const origin = request.headers.get("Origin");
-  if (!origin) return [];
   const isAsset = new URL(request.url).pathname.startsWith("/assets/");
   const allowed = isAsset ? settings.assetCorsOrigins : settings.gateway.corsOrigins;
   if (allowed.length === 0) return [];
   const named = allowed.includes(origin);
-  if (!named && !allowed.includes("*")) return [["Vary", "Origin"]];
+  // Without Origin too: a cache must not give an <img>'s answer to a page that needs permission to read it.
+  if (!origin || (!named && !allowed.includes("*"))) return [["Vary", "Origin"]];
   return [
     ["Access-Control-Allow-Origin", named ? origin : "*"],
     ["Access-Control-Expose-Headers", EXPOSED],
