@@ -131,6 +131,18 @@ def test_a_rate_limit_keeps_the_job_in_the_queue_until_a_poll_may_submit_it(
     assert submits(cloud, service, before) == 1
 
 
+def test_a_wait_without_end_is_told_as_one_that_makes_sense(cloud: Cloud, gateways: dict[str, Gateway]) -> None:
+    """No queued job waits longer than a quarter of an hour, whatever a provider's Retry-After says."""
+    gateway = gateways["comfyui"]
+    cloud.fault("comfyui", "rate_limited", retry_after=1e24, times=2)
+    refused = gateway.post({**TXT2IMG, "prompt": next(prompts)})
+    assert 900 <= int(refused.headers["Retry-After"]) <= 1200
+    gateway.request("DELETE", f"/v1/generations/{refused.json()['id']}")
+    cloud.fault("scenario", "rate_limited", retry_after=1e24, times=1, method="GET", path="/jobs/")
+    asked = gateways["scenario"].poll(gateways["scenario"].post(TXT2IMG).json()["id"])
+    assert (asked.status_code, asked.headers["Retry-After"]) == (503, "900")
+
+
 def test_a_queued_job_keeps_its_input_image(cloud: Cloud, gateways: dict[str, Gateway]) -> None:
     gateway = gateways["comfyui"]
     (source,) = gateway.generate(**TXT2IMG)["assets"]

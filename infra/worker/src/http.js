@@ -6,6 +6,7 @@ import { signalOfAnswer } from "./failure_signals.js";
 
 const TIMEOUT_MS = 30_000; // from the request to the last byte of its answer
 const LARGEST_ANSWER = 64 * 1024 * 1024;
+const LONGEST_RETRY_AFTER = 15 * 60; // seconds: no queued job waits longer
 const MAYBE_TAKEN = new Set([504, 520, 524]); // a proxy gave up waiting for an answer
 const REDIRECTS = new Set([302, 303, 307]);
 
@@ -126,5 +127,5 @@ function contentType({ headers }) {
 
 function retryAfter({ headers }) {
   const seconds = Number(headers.get("Retry-After"));
-  return Number.isFinite(seconds) && seconds > 0 ? seconds : undefined;
+  return seconds > 0 ? Math.min(seconds, LONGEST_RETRY_AFTER) : undefined;
 }
