@@ -152,6 +152,19 @@ def signed(**claims: object) -> str:
     return f"{payload}.{unpadded(digest)}"
 
 
+def test_an_error_of_our_own_is_logged_without_its_message(cloud: Cloud) -> None:
+    """A message may quote anything, and words that look like a place in the code."""
+    gateway = cloud.deploy("comfyui")
+    payload = unpadded(b"at a castle")
+    forged = f"{payload}.{unpadded(hmac.digest(b'dummy-signing-key', f'generation.{payload}'.encode(), 'sha256'))}"
+    assert gateway.poll(forged).status_code == 500
+    logs = cloud.http.get(f"{cloud.emulator.base_url}/_emulator/logs").json()["logs"][gateway.version_id]
+    (line,) = [json.loads(line) for line in logs if line.startswith("{")]
+    assert line["event"] == "error"
+    assert any("job_id.js" in place for place in line["stack"])
+    assert "castle" not in json.dumps(logs)
+
+
 def unpadded(content: bytes) -> str:
     return base64.urlsafe_b64encode(content).decode().rstrip("=")
 

@@ -20,7 +20,7 @@ export function logGeneration(context, handle, outcome) {
 
 /** An error of our own: its place in the code, without the message, which may quote anything. */
 export function logError(context, error) {
-  const stack = String(error?.stack ?? "").match(/at .+/g)?.slice(0, 5);
+  const stack = String(error?.stack ?? "").replace(error?.message, "").match(/(?<=^ {4})at .+/gm)?.slice(0, 5);
   const { method } = context.request;
   console.error(
     JSON.stringify({ event: "error", name: error?.name, stack, method, version: context.settings.version.id }),
