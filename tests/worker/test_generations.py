@@ -84,6 +84,12 @@ def test_img2img_depends_on_its_input(gateway: Gateway) -> None:
     assert difference(*pictures) > 2
 
 
+@pytest.mark.parametrize("form", ["data:image/png;base64,{}", "DATA:image/PNG;charset=utf-8;base64,{}", "{}\n"])
+def test_an_input_image_may_be_a_data_uri(gateways: dict[str, Gateway], form: str) -> None:
+    image = {"base64": form.format(drawn("shield"))}
+    assert gateways["comfyui"].generate(operation="remove_background", image=image)["status"] == "succeeded"
+
+
 def test_an_input_image_may_be_an_asset_of_the_gateway(gateway: Gateway) -> None:
     (source,) = gateway.generate(operation="txt2img", prompt="A coin", width=256, height=256)["assets"]
     generation = gateway.generate(operation="remove_background", image={"key": source["key"]})

@@ -88,7 +88,8 @@ function sizeFaults({ operation, width, height }, { maxPixels }) {
 
 function checkText(value) {
   if (typeof value !== "string") return "must be a text";
-  if ([...value].length > LONGEST_PROMPT) return `must not be longer than ${LONGEST_PROMPT} characters`;
+  const isLonger = value.length > 2 * LONGEST_PROMPT || [...value].length > LONGEST_PROMPT; // some take two units
+  if (isLonger) return `must not be longer than ${LONGEST_PROMPT} characters`;
   return CONTROL.test(value) || !value.isWellFormed() ? "must not hold control characters" : undefined;
 }
 
@@ -124,7 +125,7 @@ export function checkedImage(bytes, { maxImageBytes, maxPixels }) {
 
 export function decodedImage(text) {
   try {
-    return Uint8Array.fromBase64(text.replace(/^data:image\/[a-z+.-]+;base64,/, ""));
+    return Uint8Array.fromBase64(text.replace(/^data:[^,]*;base64,/i, ""));
   } catch {
     throw invalid([fault("image", "base64 is not valid base64")]);
   }
