@@ -122,7 +122,12 @@ async def _serve(
         app, front = _application(world, runtime)
         stack.push_async_callback(front.close)
         runner = web.AppRunner(
-            app, access_log=None, shutdown_timeout=0.5, max_line_size=HEAD_LIMIT, max_field_size=HEAD_LIMIT
+            app,
+            access_log=None,
+            shutdown_timeout=0.5,
+            max_line_size=HEAD_LIMIT,
+            max_field_size=HEAD_LIMIT,
+            auto_decompress=False,  # the front passes a Worker what it got; unpacked, it would not be of its length
         )
         stack.push_async_callback(runner.cleanup)
         await runner.setup()

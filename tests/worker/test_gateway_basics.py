@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import Any
 
@@ -50,7 +51,6 @@ def test_missing_credentials_are_named_without_a_value(cloud: Cloud) -> None:
     assert gateway.post(TXT2IMG).status_code == 503
 
 
-@pytest.mark.parametrize("token", [None, "", "wrong", f"{TOKEN}x", TOKEN[:-1]])
 @pytest.mark.parametrize("binding", ["JOB_SIGNING_KEYS", "ASSETS"])
 def test_nothing_is_paid_for_without_what_a_result_needs(cloud: Cloud, binding: str) -> None:
     """Nor left in the bucket: a repeated request hears the same."""
@@ -68,6 +68,7 @@ def test_nothing_is_paid_for_without_what_a_result_needs(cloud: Cloud, binding: 
     assert gateway.request("GET", "/health", token=None).json()["status"] == "misconfigured"
 
 
+@pytest.mark.parametrize("token", [None, "", "wrong", f"{TOKEN}x", TOKEN[:-1]])
 def test_generations_need_a_token(scenario: Gateway, token: str | None) -> None:
     for method, path in [("POST", ""), ("GET", "/abc"), ("DELETE", "/abc")]:
         answer = scenario.request(method, f"/v1/generations{path}", token=token, json=TXT2IMG)
@@ -168,6 +169,13 @@ def test_a_body_without_a_length_is_read_no_further_than_the_limit(scenario: Gat
     assert answer.status_code == 413
 
 
+def test_a_packed_body_is_not_unpacked(scenario: Gateway) -> None:
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    body = gzip.compress(json.dumps(TXT2IMG).encode())
+    answer = scenario.request("POST", "/v1/generations", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["kind"]) == (400, "BAD_REQUEST")
+
+
 def test_too_large_an_image_is_refused(cloud: Cloud) -> None:
     gateway = cloud.deploy("comfyui", GATEWAY={"maxImageBytes": 1024})
     answer = gateway.post({"operation": "remove_background", "image": {"base64": "A" * 4000}})
@@ -222,6 +230,10 @@ def test_browsers_may_call_from_configured_origins_only(cloud: Cloud) -> None:
     assets = cloud.deploy("scenario", ASSET_CORS_ORIGINS=["https://game.example"])
     loaded = assets.request("GET", "/assets/generations/none.png", headers={"Origin": "https://game.example"})
     assert loaded.headers["Access-Control-Allow-Origin"] == "https://game.example"
+    plain = assets.request(
+        "GET", "/assets/generations/none.png"
+    )  # as an <img> asks: caches must tell the two apart
+    assert plain.headers["Vary"] == "Origin"
     called = assets.request("GET", "/health", headers={"Origin": "https://game.example"})
     assert "Access-Control-Allow-Origin" not in called.headers
 
@@ -230,9 +242,5 @@ def test_a_token_that_asks_too_often_has_to_wait(cloud: Cloud) -> None:
     gateway = cloud.deploy("comfyui", GATEWAY={"requestsPerMinute": 1})
     answers = [gateway.post(TXT2IMG) for _ in range(3)]  # three cannot fall into three minutes
     refused = [answer for answer in answers if answer.status_code == httpx.codes.TOO_MANY_REQUESTS]
-    plain = assets.request(
-        "GET", "/assets/generations/none.png"
-    )  # as an <img> asks: caches must tell the two apart
-    assert plain.headers["Vary"] == "Origin"
     assert refused
     assert 0 < int(refused[0].headers["Retry-After"]) <= 60
