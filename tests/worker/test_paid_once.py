@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import re
+import time
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
@@ -38,6 +39,22 @@ def test_equal_requests_at_the_same_time_are_paid_once(cloud: Cloud, gateway: Ga
     assert len({answer.json()["id"] for answer in answers}) == 1
     assert gateway.finish(answers[0].json())["status"] == "succeeded"
     assert submits(cloud, SERVICES[gateway.provider], before) == 1
+
+
+def test_a_bucket_that_takes_one_write_a_second_holds_up_no_chain(
+    cloud: Cloud, gateways: dict[str, Gateway]
+) -> None:
+    """R2 does so for each object: the note of a paid job comes right after the claim to submit it."""
+    gateway, before, stored = gateways["scenario"], cloud.last_request(), set(cloud.stored_keys())
+    generation = gateway.post({"operation": "pipeline", "prompt": next(prompts), "width": 64, "height": 64}).json()
+    cloud.fault("scenario", "latency", seconds=2, method="POST", path="/generate/")
+    with ThreadPoolExecutor(1) as pool:
+        end = pool.submit(gateway.finish, generation)
+        while not any(key.startswith("_jobs/") for key in set(cloud.stored_keys()) - stored):
+            time.sleep(0.02)  # until the second stage is claimed
+        cloud.fault("r2", "rate_limited", times=1, method="PUT")
+    assert end.result()["status"] == "succeeded"
+    assert submits(cloud, "scenario", before) == 2
 
 
 def test_a_key_keeps_its_provider_over_a_switch(cloud: Cloud, gateways: dict[str, Gateway]) -> None:

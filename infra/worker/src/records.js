@@ -11,6 +11,7 @@ import { ONCE, stored } from "./storage.js";
 
 const FINAL = new Set(["succeeded", "failed", "canceled"]);
 const LARGEST_QUEUE = 200;
+const WRITE_PAUSE_MS = 1100; // R2 takes one write of an object per second
 export const QUEUE_DEADLINE_MS = 15 * 60 * 1000;
 
 export function isFinal(record) {
@@ -31,11 +32,10 @@ export function readRecord(bucket, name) {
  */
 export function writeRecord(bucket, name, held, record) {
   const onlyIf = held ? { etagMatches: held.etag } : ONCE;
+  const options = { onlyIf, httpMetadata: { contentType: "application/json" } };
+  const write = () => bucket.put(recordKey(name), JSON.stringify(record), options);
   return stored(async () => {
-    const object = await bucket.put(recordKey(name), JSON.stringify(record), {
-      onlyIf,
-      httpMetadata: { contentType: "application/json" },
-    });
+    const object = await write().catch(() => scheduler.wait(WRITE_PAUSE_MS).then(write));
     return object && { record, etag: object.etag };
   });
 }
