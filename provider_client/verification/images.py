@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from PIL import Image, ImageStat, UnidentifiedImageError
+from PIL import Image, ImageOps, ImageStat, UnidentifiedImageError
 
 MIME_OF_FORMAT: Final = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
 SMALL: Final = (64, 64)
@@ -52,19 +52,50 @@ class Picture:
 
 
 def open_picture(content: bytes) -> Image.Image:
-    """Decodes completely: the header alone says nothing about the rest of the file."""
+    """The picture as a viewer shows it: upright, eight bits a channel.
+
+    Decodes completely, since the header alone says nothing about the rest of the file.
+    """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(content))
+            warnings.simplefilter("ignore")  # Pillow warns of a large or odd file; what matters is judged here
+            image = Image.open(io.BytesIO(content), formats=tuple(MIME_OF_FORMAT))
             if image.width * image.height > MAX_PIXELS:
                 raise BrokenImage(f"{image.width} x {image.height} pixels are more than any asset has")
             image.load()
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            if image.format == "PNG":
+                Image.open(io.BytesIO(content)).verify()  # the check sums, which decoding does not look at
+            frames = getattr(image, "n_frames", 1)
+            seen = ImageOps.exif_transpose(_eight_bits(image))
+    except UnidentifiedImageError as error:
+        raise BrokenImage("not a PNG, JPEG or WebP picture") from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise BrokenImage(str(error) or type(error).__name__) from error
-    if image.format == "PNG" and b"IEND" not in content[-12:]:
-        raise BrokenImage("the end of the PNG file is missing")  # Pillow itself accepts that
-    return image
+    if frames > 1:
+        raise BrokenImage(f"an animation of {frames} pictures")
+    if not _ends_with_picture(image.format, content):
+        raise BrokenImage("the file does not end where its picture ends")
+    seen.format = image.format  # a changed copy forgets it
+    return seen
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Pillow itself would cut 16 bits a pixel off at 255, which leaves nothing but white."""
+    return (
+        image.convert("I").point(lambda value: value / 256).convert("L") if image.mode.startswith("I") else image
+    )
+
+
+def _ends_with_picture(kind: str | None, content: bytes) -> bool:
+    """Nothing is missing at the end (Pillow accepts a PNG without it), and nothing was added."""
+    match kind:
+        case "PNG":
+            return content.endswith(b"IEND\xaeB`\x82")
+        case "JPEG":
+            return content.endswith(b"\xff\xd9")
+        case "WEBP":
+            return len(content) == 8 + int.from_bytes(content[4:8], "little")
+    return True
 
 
 def inspect(content: bytes) -> Picture:

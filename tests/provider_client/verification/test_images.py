@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 import random
 import statistics
+import struct
 import time
+import zlib
+from typing import Any
 
 import pytest
 from PIL import Image, ImageDraw
@@ -20,7 +23,7 @@ from provider_client.verification.images import (
 from provider_client.verification.sources import SOURCES, draw_source
 
 
-def encoded(image: Image.Image, kind: str = "PNG", **options: int) -> bytes:
+def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
@@ -32,6 +35,22 @@ def scene(size: int = 512) -> Image.Image:
     draw.ellipse((size * 0.2, size * 0.1, size * 0.7, size * 0.6), fill="navy")
     draw.rectangle((size * 0.5, size * 0.5, size * 0.9, size * 0.9), fill="crimson")
     return image
+
+
+def png_of(width: int, height: int, *, bits: int, rows: bytes, wrong_check_sum: bool = False) -> bytes:
+    """A grey PNG written by hand, for what Pillow cannot write."""
+
+    def chunk(name: bytes, content: bytes, wrong: int = 0) -> bytes:
+        return (
+            struct.pack(">I", len(content))
+            + name
+            + content
+            + struct.pack(">I", zlib.crc32(name + content) ^ wrong)
+        )
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, 0, 0, 0, 0))
+    data = chunk(b"IDAT", zlib.compress(rows), wrong=int(wrong_check_sum))
+    return b"\x89PNG\r\n\x1a\n" + header + data + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "JPEG"])
@@ -53,6 +72,51 @@ def test_half_a_file_is_broken(kind: str) -> None:
 def test_what_is_no_whole_picture_is_broken(content: bytes) -> None:
     with pytest.raises(BrokenImage):
         inspect(content)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "JPEG"])
+def test_something_behind_the_picture_is_not_a_whole_picture(kind: str) -> None:
+    with pytest.raises(BrokenImage, match="does not end where its picture ends"):
+        inspect(encoded(scene(64), kind) + b"<html>Bad Gateway</html>")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_an_animation_is_not_a_picture(kind: str) -> None:
+    with pytest.raises(BrokenImage, match="an animation of 2"):
+        inspect(encoded(scene(64), kind, save_all=True, append_images=[scene(64).rotate(90)]))
+
+
+def test_a_wrong_check_sum_is_found_although_the_picture_decodes() -> None:
+    rows = b"".join(bytes([0, *range(64)]) for _ in range(64))
+    assert inspect(png_of(64, 64, bits=8, rows=rows)).width == 64
+    with pytest.raises(BrokenImage, match="checksum"):
+        inspect(png_of(64, 64, bits=8, rows=rows, wrong_check_sum=True))
+
+
+@pytest.mark.parametrize("side", [9_000, 10_000, 14_000])
+def test_a_decompression_bomb_is_broken_and_never_unpacked(side: int) -> None:
+    with pytest.raises(BrokenImage, match="pixels"):
+        inspect(png_of(side, side, bits=1, rows=b"unpacking this would be another error"))
+
+
+@pytest.mark.parametrize("kind", ["GIF", "TIFF"])
+def test_other_kinds_of_pictures_are_not_even_opened(kind: str) -> None:
+    with pytest.raises(BrokenImage, match="not a PNG, JPEG or WebP"):
+        inspect(encoded(scene(64), kind))
+
+
+def test_sixteen_bits_a_pixel_are_seen_as_a_viewer_shows_them() -> None:
+    rows = b"".join(bytes([0]) + b"".join(bytes([x, x]) for x in range(256)) for _ in range(64))
+    assert inspect(png_of(256, 64, bits=16, rows=rows)).contrast == pytest.approx(73.9, abs=0.5)
+
+
+def test_a_picture_with_a_turn_in_its_exif_is_seen_as_a_viewer_shows_it() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # orientation: turned by 90 degrees
+    turned = inspect(encoded(scene().resize((320, 200)), "JPEG", exif=exif, quality=95))
+    upright = inspect(encoded(scene().resize((320, 200)).rotate(-90, expand=True), "JPEG", quality=95))
+    assert (turned.format, turned.width, turned.height) == ("JPEG", 200, 320)
+    assert hash_distance(turned.fingerprint, upright.fingerprint) <= 2
 
 
 @pytest.mark.parametrize("colour", ["white", "black", (127, 127, 127)])
