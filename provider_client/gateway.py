@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, TypeVar
+from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
@@ -162,7 +163,7 @@ class GatewayClient:
 
     def cancel(self, generation_id: str) -> Generation:
         patience = _Patience(self._clock, self._clock.now() + CANCEL_SECONDS)
-        return self._reliably("DELETE", f"/v1/generations/{generation_id}", patience).generation
+        return self._reliably("DELETE", _path_of(generation_id), patience).generation
 
     def generate(
         self,
@@ -190,11 +191,13 @@ class GatewayClient:
         """Fetches an asset anonymously: its address may be a public bucket, which must never see our token."""
         try:
             response = self._http.get(url, headers={"Accept": "image/*"})
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:  # the last is a host that is no name
             raise UnreachableError(f"asset {url}: {_reason(error)}") from error
         if response.status_code != httpx.codes.OK:
             raise ApiError(
-                f"asset {url} answered {response.status_code}", status=response.status_code, code="STORAGE"
+                f"asset {url} answered {response.status_code}{_redirected(response)}",
+                status=response.status_code,
+                code="STORAGE",
             )
         content_type = response.headers.get("content-type", "").split(";")[0].strip().lower()
         return DownloadedAsset(response.content, content_type, response.headers)
@@ -220,7 +223,7 @@ class GatewayClient:
         return self._reliably("POST", "/v1/generations", patience, json=body, headers=key)
 
     def _poll(self, generation_id: str, patience: _Patience) -> _Step:
-        return self._reliably("GET", f"/v1/generations/{generation_id}", patience)
+        return self._reliably("GET", _path_of(generation_id), patience)
 
     def _reliably(
         self,
@@ -303,10 +306,10 @@ def _error_of(response: httpx.Response) -> ApiError:
     try:
         body = response.json()
         problem = body if isinstance(body, dict) else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         problem = {}
     status = response.status_code
-    detail = str(problem.get("detail") or problem.get("title") or response.reason_phrase)
+    detail = str(problem.get("detail") or problem.get("title") or response.reason_phrase) + _redirected(response)
     types: dict[int, type[ApiError]] = {401: AuthError, 403: AuthError, 404: NotFoundError, 429: RateLimitedError}
     return types.get(status, ApiError)(
         f"the gateway answered {status}: {detail}",
@@ -315,6 +318,11 @@ def _error_of(response: httpx.Response) -> ApiError:
         retry_after=_retry_after(response),
         fix=str(problem.get("mitigation") or ""),
     )
+
+
+def _redirected(response: httpx.Response) -> str:
+    """Redirects are told and not followed: the token must not travel, and an asset's address is its address."""
+    return f", a redirect to {response.headers['location']}" if response.has_redirect_location else ""
 
 
 def _retry_after(response: httpx.Response) -> float | None:
@@ -334,5 +342,9 @@ def _pause_before_retry(error: UnreachableError | ApiError, attempt: int) -> flo
     return random.uniform(0.5, 1.0) * 2.0**attempt / 2  # noqa: S311 -- jitter, not a secret
 
 
-def _reason(error: httpx.HTTPError) -> str:
+def _path_of(generation_id: str) -> str:
+    return f"/v1/generations/{quote(generation_id, safe='')}"
+
+
+def _reason(error: Exception) -> str:
     return str(error) or type(error).__name__

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from provider_client.operation import Operation as Operation
 
@@ -65,12 +67,20 @@ class Asset(Wire):
     sha256: str
 
 
-class Timings(Wire):
-    """Milliseconds as the provider and the gateway report them; None where nobody said."""
+def _duration(value: object) -> object:
+    """None for what cannot be one: a vendor's clock may run backwards, and money is counted from these figures."""
+    return value if isinstance(value, int | float) and math.isfinite(value) and value >= 0 else None
 
-    queue_ms: float | None = None
-    run_ms: float | None = None
-    store_ms: float | None = None
+
+Milliseconds = Annotated[float | None, BeforeValidator(_duration)]
+
+
+class Timings(Wire):
+    """As the provider and the gateway report them; None where nobody said anything sensible."""
+
+    queue_ms: Milliseconds = None
+    run_ms: Milliseconds = None
+    store_ms: Milliseconds = None
 
 
 class GenerationError(Wire):
@@ -104,10 +114,13 @@ class VersionInfo(Wire):
 
 
 class Health(Wire):
-    """Answer of GET /health; without a gateway token only status, provider and version are given."""
+    """Answer of GET /health; without a gateway token only status, provider and version are given.
+
+    A Worker of the user's own may offer operations that are not known here.
+    """
 
     status: str
     provider: str
     version: VersionInfo
-    operations: tuple[Operation, ...] = ()
+    operations: tuple[str, ...] = ()
     checks: dict[str, object] = {}

@@ -20,6 +20,7 @@ from provider_client.verification.measurement import Measurement, Outcome, faile
 from provider_client.verification.plan import VerificationPlan
 
 TOLERATED_5XX = 0.10
+HEADER_FIX = "set Switchback-Version on every answer: env.VERSION.id"
 SYSTEMATIC_KINDS = frozenset({"AUTH", "QUOTA", "BAD_REQUEST", "MODEL_NOT_FOUND", "OUT_OF_MEMORY"})
 
 
@@ -87,7 +88,7 @@ def check_version_header(answers: Sequence[Answer], version_id: str | None) -> t
     name, seen = "Switchback-Version", answers[-1].version_id
     if seen == version_id:
         return (passed(name, seen, version_id),)
-    return (failed(name, seen or "no header", version_id, mitigation="set it on every answer: env.VERSION.id"),)
+    return (failed(name, seen or "no header", version_id, mitigation=HEADER_FIX),)
 
 
 def check_spending(plan: VerificationPlan, spent_today: float) -> tuple[Measurement, ...]:
@@ -118,13 +119,10 @@ def check_answers(answers: Sequence[Answer], version_id: str | None) -> tuple[Me
     generating = [answer for answer in answers if answer.path != "/health"]
     if not generating:
         return ()
-    strangers = [answer for answer in generating if version_id and answer.version_id not in ("", version_id)]
     broken = sum(answer.status >= 500 for answer in generating)
     share = broken / len(generating)
     return (
-        failed("answers", f"{len(strangers)} from version {strangers[0].version_id}", f"all from {version_id}")
-        if strangers
-        else passed("answers", "all from the expected version"),
+        _check_versions(generating, version_id),
         Measurement(
             check="5xx",
             outcome=Outcome.INCONCLUSIVE if share > TOLERATED_5XX else Outcome.SUCCESSFUL,
@@ -132,6 +130,26 @@ def check_answers(answers: Sequence[Answer], version_id: str | None) -> tuple[Me
             limit=f"<= {TOLERATED_5XX:.0%}",
         ),
     )
+
+
+def _check_versions(answers: Sequence[Answer], version_id: str | None) -> Measurement:
+    """An error may come from before the Worker and name nobody; a success without a name proves nothing."""
+    if version_id is None:
+        return passed("answers", "no version was asked for")
+    strangers = [answer for answer in answers if answer.version_id not in ("", version_id)]
+    if strangers:
+        measured = f"{len(strangers)} from version {strangers[0].version_id}"
+        return failed("answers", measured, f"all from {version_id}", mitigation="switchback status")
+    nameless = sum(answer.status < 300 and not answer.version_id for answer in answers)
+    if nameless:
+        return Measurement(
+            check="answers",
+            outcome=Outcome.INCONCLUSIVE,
+            measured=f"{nameless} without Switchback-Version",
+            limit=f"all from {version_id}",
+            mitigation=HEADER_FIX,
+        )
+    return passed("answers", "all from the expected version")
 
 
 def check_generation(generation: Generation, plan: VerificationPlan) -> list[Measurement]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from provider_client.clock import Clock
-from provider_client.errors import AuthError, SwitchbackError
+from provider_client.errors import ApiError, AuthError, SwitchbackError
 from provider_client.gateway import GatewayClient
 from provider_client.models import Health
 from provider_client.verification.checks import check_identity
@@ -68,10 +68,11 @@ def _ask(client: GatewayClient, target: Target) -> tuple[Health | None, Sequence
         health = client.health()
     except SwitchbackError as error:
         refused = isinstance(error, AuthError)
+        unusable = "an answer that says nothing" if isinstance(error, ApiError) else "no answer"
         measurement = Measurement(
             check="health",
             outcome=Outcome.ERROR,
-            measured="refused" if refused else "no answer",
+            measured="refused" if refused else unusable,
             message=error.message,
             mitigation=error.fix or "look at the address and at the Worker's deployment: switchback status",
         )

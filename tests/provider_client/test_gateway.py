@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +21,7 @@ from provider_client.errors import (
     UnreachableError,
 )
 from provider_client.gateway import Answer, GatewayClient, GivenUp
+from provider_client.http import open_client
 from provider_client.models import GenerationRequest, GenerationStatus, Operation
 
 Handler = Callable[[httpx.Request], httpx.Response]
@@ -256,3 +258,55 @@ def test_a_job_that_the_providers_rate_limit_holds_back_says_so() -> None:
     held_back = httpx.Response(200, json=generation("queued"), headers={"Retry-After": "5"})
     with pytest.raises(GivenUp, match="held back by the provider's rate limit"):
         client(Script(held_back)).generate(REQUEST, deadline_seconds=30)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://[::1/x.png", "http://\x00", "http://xn--/", "/assets/x.png", "file:///etc/hosts"]
+)
+def test_an_asset_whose_address_is_none_is_an_error(url: str) -> None:
+    with open_client() as http, pytest.raises(UnreachableError, match="asset"):
+        GatewayClient("https://gateway.test", TOKEN, http=http, clock=ManualClock()).download(url)
+
+
+def test_an_id_cannot_lead_to_another_path() -> None:
+    script = Script(ok("running"))
+    for generation_id in ("../../health", "job\r\nX: y", "jöb"):
+        client(script).poll(generation_id)
+    assert {request.url.path.count("/") for request in script.requests} <= {3, 5}
+    assert script.requests[0].url.raw_path == b"/v1/generations/..%2F..%2Fhealth"
+
+
+def test_an_error_nested_too_deeply_to_read_is_still_an_error() -> None:
+    with pytest.raises(ApiError, match="answered 422"):
+        client(Script(httpx.Response(422, content=b"[" * 100_000))).submit(REQUEST, idempotency_key="key")
+
+
+def test_a_redirect_is_told_and_not_followed() -> None:
+    script = Script(httpx.Response(302, headers={"location": "https://login.test/"}))
+    with pytest.raises(ApiError, match=r"302: Found, a redirect to https://login\.test/"):
+        client(script).health()
+    assert len(script.requests) == 1
+
+
+@pytest.mark.parametrize("milliseconds", ["-5", "NaN", "Infinity", '"soon"'])
+def test_a_duration_that_cannot_be_one_counts_as_not_said(milliseconds: str) -> None:
+    body = json.dumps(generation("succeeded", timings={"run_ms": "*"})).replace('"*"', milliseconds)
+    answer = client(Script(httpx.Response(200, content=body))).poll("job")
+    assert answer.timings.run_ms is None
+
+
+def test_operations_that_a_newer_gateway_offers_do_not_make_its_health_unreadable() -> None:
+    health = {"status": "ok", "provider": "runpod", "version": {"id": "v"}, "operations": ["txt2img", "upscale"]}
+    assert Operation.TXT2IMG in client(Script(httpx.Response(200, json=health))).health().operations
+
+
+def test_whoever_cancels_does_not_wait_for_the_end_of_a_retry_after() -> None:
+    clock, cancelled = ManualClock(), threading.Event()
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        cancelled.set()
+        return httpx.Response(429, headers={"retry-after": "3600"})
+
+    with pytest.raises(Cancelled):
+        client(answer, clock).generate(REQUEST, deadline_seconds=900, cancelled=cancelled)
+    assert clock.now() == 0

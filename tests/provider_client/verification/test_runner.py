@@ -136,6 +136,14 @@ def test_another_version_among_the_answers_is_failed(bench: Any) -> None:
     assert "from version another" in report.verdict.sentence
 
 
+def test_answers_that_name_no_version_do_not_prove_who_answered(bench: Any) -> None:
+    bench.gateway.on_submit = lambda number: setattr(bench.gateway, "version", "")
+    report = bench.verify()
+    assert report.verdict.outcome is Outcome.INCONCLUSIVE
+    assert "without Switchback-Version" in report.verdict.sentence
+    assert "env.VERSION.id" in report.verdict.mitigation
+
+
 def test_an_operation_the_provider_lacks_is_named_and_not_paid_for(bench: Any) -> None:
     bench.gateway.health = {"operations": ["txt2img"]}
     report = bench.verify(bench.plan(2, (Operation.TXT2IMG, Operation.PIPELINE)))
