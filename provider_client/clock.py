@@ -10,7 +10,10 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Seconds that only go forward, and a way to let them pass."""
+    """Seconds that only go forward, `speed` of them in a real one, and a way to let them pass."""
+
+    @property
+    def speed(self) -> float: ...
 
     def now(self) -> float: ...
 
@@ -32,6 +35,8 @@ class SystemClock:
 
 class ManualClock:
     """A clock for tests: `sleep` returns at once and moves the time on."""
+
+    speed = 1.0
 
     def __init__(self, start: float = 0.0) -> None:
         self._now = start

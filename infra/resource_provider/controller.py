@@ -71,6 +71,10 @@ class InterruptibleClock:
         self._clock = clock
         self._cancelled = cancelled
 
+    @property
+    def speed(self) -> float:
+        return self._clock.speed
+
     def now(self) -> float:
         return self._clock.now()
 

@@ -51,20 +51,22 @@ def allowance_for(provider: str, *, new_release: bool) -> float:
     return NEW_RELEASE_ALLOWANCE_SECONDS.get(provider, cold) if new_release else cold
 
 
-def give_up_after(budget: float, allowance: float) -> float:
-    """Seconds after which a generation is cancelled: late enough to measure how slow it is."""
-    return max(GROSS_FACTOR * budget, LONGEST_WARM_WAIT_SECONDS) + allowance
+def give_up_after(budget: float, allowance: float, *, speed: float = 1.0) -> float:
+    """Seconds after which a generation is cancelled: late enough to measure how slow it is.
+
+    On a clock of `speed` times the real one, what our own overhead multiplies into is waited for as well.
+    """
+    return max(GROSS_FACTOR * budget, LONGEST_WARM_WAIT_SECONDS) + allowance + REAL_OVERHEAD_SECONDS * (speed - 1)
 
 
-def judged_seconds(observed: float, wall: float, timings: Timings) -> float:
+def judged_seconds(observed: float, timings: Timings, *, speed: float = 1.0) -> float:
     """What to hold against a budget: the time observed, and on the real clock nothing else.
 
     An emulator's fast clock multiplies our own polling and its painting, which take real time, as if the provider
     had taken it. Up to three real seconds of what no timing of the provider explains is therefore counted once.
     """
     reported = ((timings.queue_ms or 0.0) + (timings.run_ms or 0.0)) / 1000
-    speed = observed / wall if wall > 0 else 1.0
-    if speed <= 1.01 or not reported:
+    if speed == 1 or not reported:
         return observed
     overhead = min(max(0.0, observed - reported), REAL_OVERHEAD_SECONDS * speed)
     return observed - overhead * (1 - 1 / speed)

@@ -29,7 +29,7 @@ class AssetMaker:
     target: Target
     plan: VerificationPlan
     clock: Clock
-    wall: Clock
+    speed: float  # of `clock`, in seconds per real second
     give_up: threading.Event
 
     def make(self, number: int, planned: PlannedAsset, *, cold: bool) -> AssetResult:
@@ -45,15 +45,14 @@ class AssetMaker:
             cold=cold,
             reproduce=curl_line(self.target, request, planned),
         )
-        began, wall_began = self.clock.now(), self.wall.now()
+        began = self.clock.now()
         try:
-            generation = self.client.generate(
-                request, deadline_seconds=give_up_after(budget, allowance), cancelled=self.give_up
-            )
+            patience = give_up_after(budget, allowance, speed=self.speed)
+            generation = self.client.generate(request, deadline_seconds=patience, cancelled=self.give_up)
         except SwitchbackError as error:
             return self._without_generation(result, error, self.clock.now() - began)
         observed = self.clock.now() - began
-        seconds = judged_seconds(observed, self.wall.now() - wall_began, generation.timings)
+        seconds = judged_seconds(observed, generation.timings, speed=self.speed)
         measurements = check_generation(generation, self.plan)
         if generation.status is GenerationStatus.SUCCEEDED:
             measurements.append(check_time(seconds, budget, allowance, cold=cold))

@@ -94,7 +94,12 @@ class _Run:
             purpose="verification",
         )
         self.maker = AssetMaker(
-            self.client, self.target, self.plan, self.clock, self.wall, _Either(self.cancelled, self.give_up)
+            self.client,
+            self.target,
+            self.plan,
+            self.clock,
+            self.clock.speed / self.wall.speed,
+            _Either(self.cancelled, self.give_up),
         )
 
     def carry_out(self) -> Report:

@@ -74,6 +74,11 @@ def test_nobody_waits_less_than_three_minutes_before_giving_up() -> None:
     assert give_up_after(120, 120) == 360
 
 
+def test_a_fast_clock_does_not_cut_the_waiting_short() -> None:
+    """At 200 seconds in a second three minutes are over before a busy machine has painted the picture."""
+    assert give_up_after(40, 0, speed=200) / 200 > 3
+
+
 def test_the_estimate_is_an_upper_bound_and_unknown_without_a_price() -> None:
     plan = default_plan(stage="live", provider="runpod", assets=2, operations=(Operation.TXT2IMG,))
     assert plan.estimate_usd == pytest.approx((2 * 40 + 120) * 0.00053)
@@ -143,17 +148,16 @@ def test_the_ledger_adds_up_per_day_and_survives_a_broken_file(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("observed", "wall", "reported", "judged"),
+    ("observed", "speed", "reported", "judged"),
     [
-        (60.0, 60.0, 12.0, 60.0),  # the real clock: what was observed
-        (60.0, 0.0, 12.0, 60.0),  # a clock that stands still
-        (20.0, 1.0, 12.0, 12.4),  # 20 times as fast: 0.4 s of real overhead counts once
-        (20.0, 1.0, None, 20.0),  # nothing is reported, so nothing is explained
-        (240.0, 12.0, 12.0, 183.0),  # a provider that is slow in what it does not report is seen all the same
+        (60.0, 1.0, 12.0, 60.0),  # the real clock: what was observed
+        (20.0, 20.0, 12.0, 12.4),  # 20 times as fast: 0.4 s of real overhead counts once
+        (20.0, 20.0, None, 20.0),  # nothing is reported, so nothing is explained
+        (240.0, 20.0, 12.0, 183.0),  # a provider that is slow in what it does not report is seen all the same
     ],
 )
 def test_a_fast_clock_does_not_multiply_our_own_overhead(
-    observed: float, wall: float, reported: float | None, judged: float
+    observed: float, speed: float, reported: float | None, judged: float
 ) -> None:
     timings = Timings(run_ms=None if reported is None else reported * 1000)
-    assert judged_seconds(observed, wall, timings) == pytest.approx(judged)
+    assert judged_seconds(observed, timings, speed=speed) == pytest.approx(judged)
