@@ -24,8 +24,7 @@ from infra.resource_provider import resources
 from infra.worker_bundle import WorkerModule, worker_modules
 from provider_client.config import StackConfig
 from provider_client.errors import ConfigError
-from provider_client.verification import default_plan
-from provider_client.verification.spending import price_of
+from provider_client.verification.configured import configured_plan
 
 PROJECT_DIRECTORY = Path(__file__).resolve().parent.parent
 
@@ -131,18 +130,7 @@ class ImageGenerationStack(pulumi.ComponentResource):
         )
 
     def _plan(self, stage: Literal["candidate", "live"], provider: str, assets: int) -> dict[str, Any]:
-        wanted = self.config.verification
-        plan = default_plan(
-            stage=stage,
-            provider=provider,
-            assets=assets,
-            operations=wanted.operations,
-            budgets={str(operation): seconds for operation, seconds in wanted.budgets.items()},
-            max_spend_usd=wanted.max_spend_usd,
-            max_spend_usd_per_day=wanted.max_spend_usd_per_day,
-            inconclusive=wanted.inconclusive_candidate,
-            price=price_of(provider, scenario_usd_per_image=self.config.scenario.cost_per_image_usd),
-        )
+        plan = configured_plan(self.config, stage=stage, provider=provider, assets=assets)
         return plan.model_dump(mode="json")
 
     def _subject(self, provider: str) -> pulumi.Output[str]:

@@ -52,6 +52,7 @@ PRICE_PER_SECOND_USD: Mapping[str, float] = {
     "HOPPER_141": 0.00155,
     "BLACKWELL_180": 0.00240,
 }
+DEFAULT_TYPES = ("NVIDIA L40",)
 PRICE_SOURCE = "RunPod's price table of 2026-06-08"
 
 

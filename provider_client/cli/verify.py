@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,6 +19,7 @@ from provider_client.cli.settings import Settings
 from provider_client.clock import SystemClock, provider_clock
 from provider_client.errors import ConfigError, ExitCode, SwitchbackError
 from provider_client.gateway import GatewayClient
+from provider_client.gpu_catalog import DEFAULT_TYPES
 from provider_client.models import Operation
 from provider_client.rollout.history import WorkerHistory
 from provider_client.verification import (
@@ -36,6 +37,7 @@ from provider_client.verification import (
 from provider_client.verification.events import Event
 from provider_client.verification.local_gateway import local_gateway
 from provider_client.verification.parity import with_parity
+from provider_client.verification.plan import Stage
 from provider_client.verification.reports.markdown import markdown
 from provider_client.verification.reports.terminal import print_report, shown
 from provider_client.verification.spending import price_of
@@ -101,7 +103,10 @@ def _compared(context: Context, target: Target, live: Target | None, plan: Verif
     if live is None or report.cancelled:
         return report
     with shown(progress) as show:
-        return with_parity(report, _verify(context, live, _same_assets(plan, live.provider), show, seed))
+        same = _configured(context, live.provider, "live").model_copy(
+            update={"assets": plan.assets, "max_spend_usd": plan.max_spend_usd}
+        )
+        return with_parity(report, _verify(context, live, same, show, seed))
 
 
 def _verify(
@@ -117,12 +122,6 @@ def _verify(
         ledger=Ledger(context.project_dir / ".switchback" / "spending.json"),
         random_seed=seed,
     )
-
-
-def _same_assets(plan: VerificationPlan, provider: str) -> VerificationPlan:
-    """The same assets held against the budgets of the other provider."""
-    theirs = default_plan(stage="live", provider=provider, assets=0, operations=())
-    return theirs.model_copy(update={"assets": plan.assets, "max_spend_usd": plan.max_spend_usd})
 
 
 def _target(arguments: argparse.Namespace, context: Context, settings: Settings) -> Target:
@@ -168,25 +167,38 @@ def _reported(context: Context, url: str) -> str:
     return GatewayClient(url, "", http=context.http, clock=SystemClock()).health().provider
 
 
-def _plan(arguments: argparse.Namespace, context: Context, provider: str, stage: str) -> VerificationPlan:
-    candidate = stage == "candidate"
+def _configured(
+    context: Context,
+    provider: str,
+    stage: Stage,
+    *,
+    assets: int | None = None,
+    operations: Sequence[Operation] | None = None,
+) -> VerificationPlan:
+    """The plan of `pulumi up`, from the stack's own config: its budgets, caps and prices hold for a run by hand too."""
+    config, scenario, runpod = (_section(context, name) for name in ("verification", "scenario", "runpod"))
+    usual = config.get("candidateAssets", 4) if stage == "candidate" else config.get("liveAssets", 12)
+    return default_plan(
+        stage=stage,
+        provider=provider,
+        assets=usual if assets is None else assets,
+        operations=operations or [Operation(operation) for operation in config.get("operations", Operation)],
+        budgets=config.get("budgets"),
+        max_spend_usd=config.get("maxSpendUsd"),
+        max_spend_usd_per_day=config.get("maxSpendUsdPerDay"),
+        price=price_of(
+            provider,
+            scenario_usd_per_image=scenario.get("costPerImageUsd"),
+            gpu_types=runpod.get("gpuTypes", DEFAULT_TYPES),
+            gpu_count=runpod.get("gpuCount", 1),
+        ),
+    )
+
+
+def _plan(arguments: argparse.Namespace, context: Context, provider: str, stage: Stage) -> VerificationPlan:
+    plan = _configured(context, provider, stage, assets=arguments.assets, operations=arguments.operations)
     if arguments.plan:
-        plan = load_plan(arguments.plan, provider=provider, stage="candidate" if candidate else "live")
-    else:
-        config = _section(context, "verification")
-        per_image = _section(context, "scenario").get("costPerImageUsd")
-        operations = arguments.operations or [Operation(op) for op in config.get("operations", Operation)]
-        configured = config.get("candidateAssets", 4) if candidate else config.get("liveAssets", 12)
-        plan = default_plan(
-            stage="candidate" if candidate else "live",
-            provider=provider,
-            assets=configured if arguments.assets is None else arguments.assets,
-            operations=operations,
-            budgets=config.get("budgets"),
-            max_spend_usd=config.get("maxSpendUsd"),
-            max_spend_usd_per_day=config.get("maxSpendUsdPerDay"),
-            price=price_of(provider, scenario_usd_per_image=per_image),
-        )
+        plan = load_plan(arguments.plan, defaults=plan)
     changes: dict[str, Any] = {}
     if arguments.max_spend is not None:
         changes["max_spend_usd"] = arguments.max_spend

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 from pydantic.alias_generators import to_camel
 
 from provider_client import NAMESPACE
+from provider_client.gpu_catalog import DEFAULT_TYPES
 from provider_client.models import Operation
 from provider_client.providers import PROVIDERS
 
@@ -49,7 +50,7 @@ class RunPod(Section):
     idle_timeout_seconds: int = Field(
         30, ge=1, le=3600, description="seconds a worker stays up after its last job"
     )
-    gpu_types: tuple[str, ...] = Field(("NVIDIA L40",), min_length=1, description="GPU types by RunPod's names")
+    gpu_types: tuple[str, ...] = Field(DEFAULT_TYPES, min_length=1, description="GPU types by RunPod's names")
     gpu_count: int = Field(1, ge=1, description="GPUs of one worker")
     data_centers: tuple[str, ...] = Field((), description="empty: any")
     network_volumes: tuple[str, ...] = Field((), description="ids of network volumes")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Literal
 
-from provider_client.config.keys import StackConfig
 from provider_client.doctor.findings import Finding, not_checked, ok, problem, problem_from, warning
 from provider_client.doctor.subject import Subject
 from provider_client.errors import ConfigError, ExitCode
-from provider_client.verification.plan import VerificationPlan, default_plan
-from provider_client.verification.spending import Ledger, price_of
+from provider_client.verification.configured import configured_plan
+from provider_client.verification.plan import Stage, VerificationPlan
+from provider_client.verification.spending import Ledger
 
 CHECK = "config"
 FIX = re.compile(r"(?:\. )?(?:Set it|Remove it|Store it encrypted): (?P<fix>.+)$")
@@ -71,24 +70,14 @@ def check_budget(subject: Subject) -> Iterator[Finding]:
             "budget", "verification is skipped by configuration", "pulumi config rm --path verification.required"
         )
         return
-    plans = [_plan(subject.config, "candidate", wanted.candidate_assets)]
-    if wanted.live_assets:
-        plans.append(_plan(subject.config, "live", wanted.live_assets))
+    provider = subject.config.image_generation_provider
+    stages: list[tuple[Stage, int]] = [("candidate", wanted.candidate_assets), ("live", wanted.live_assets)]
+    plans = [
+        configured_plan(subject.config, stage=stage, provider=provider, assets=assets)
+        for stage, assets in stages
+        if assets
+    ]
     yield from _against_caps(plans, Ledger(subject.project_dir / ".switchback" / "spending.json").spent_today())
-
-
-def _plan(config: StackConfig, stage: Literal["candidate", "live"], assets: int) -> VerificationPlan:
-    provider = config.image_generation_provider
-    wanted = config.verification
-    return default_plan(
-        stage=stage,
-        provider=provider,
-        assets=assets,
-        operations=wanted.operations,
-        max_spend_usd=wanted.max_spend_usd,
-        max_spend_usd_per_day=wanted.max_spend_usd_per_day,
-        price=price_of(provider, scenario_usd_per_image=config.scenario.cost_per_image_usd),
-    )
 
 
 def _against_caps(plans: list[VerificationPlan], spent_today: float) -> Iterator[Finding]:

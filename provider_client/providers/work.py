@@ -70,7 +70,7 @@ def order_of(request: GenerationRequest, provider: str) -> Order:
         except NotAnImage as error:
             raise refusal(provider, str(error)) from None
     width, height = _size(request, image)
-    wrong = None if operation is Operation.REMOVE_BACKGROUND else _wrong_size(operation, width, height)
+    wrong = None if operation is Operation.REMOVE_BACKGROUND else wrong_size(operation, width, height)
     if wrong:
         raise refusal(provider, wrong)
     return Order(
@@ -96,7 +96,7 @@ def _on_grid(pixels: int) -> int:
     return max(SIDE_STEP, pixels // SIDE_STEP * SIDE_STEP)
 
 
-def _wrong_size(operation: Operation, width: int, height: int) -> str | None:
+def wrong_size(operation: Operation, width: int, height: int) -> str | None:
     """A pipeline scales down to any sprite; the others end at the size that they generate."""
     is_sprite = operation is Operation.PIPELINE
     smallest, step = (SMALLEST_SPRITE, 1) if is_sprite else (SMALLEST_SIDE, SIDE_STEP)

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from provider_client.config.keys import RunPod
+from provider_client.costs import Endpoint, Usage, dollars, runpod_cost
 from provider_client.gpu_catalog import packaged_catalog
 
 
@@ -22,11 +23,8 @@ def idle_cost(leaving: str, stack_config: Mapping[str, Any]) -> str:
     if runpod.mode == "existing" or runpod.workers_min <= runpod.standby_workers_min:
         return ""
     price = packaged_catalog().price(runpod.gpu_types, runpod.gpu_count)
-    each = (
-        f"${price.per_day_usd * runpod.workers_min:.2f} a day ({price.source})"
-        if price
-        else "a price unknown here"
-    )
+    a_day = runpod_cost(Endpoint.declared(runpod), price, Usage()).live_workers_per_day
+    each = f"{dollars(a_day)} a day ({price.source})" if price and a_day else "a price unknown here"
     workers = "1 worker" if runpod.workers_min == 1 else f"{runpod.workers_min} workers"
     return (
         f"RunPod still keeps {workers} warm for {each}; "

@@ -7,6 +7,7 @@ for whole numbers, because Pulumi knows no other kind.
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
@@ -18,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from provider_client.errors import ConfigError
 from provider_client.models import Operation
+from provider_client.providers.work import LARGEST_SEED, NEEDS_IMAGE, NEEDS_PROMPT, wrong_size
 from provider_client.verification.budget import allowance_for, budgets_for
 from provider_client.verification.spending import Price, price_of
 
@@ -40,39 +42,54 @@ class PlannedAsset(BaseModel):
     that background removal must have made transparent: too little means nothing was cut out, too much that all was.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    name: str
+    name: str = Field(min_length=1, max_length=80)
     type: str = "asset"
     operation: Operation
-    prompt: str | None = None
+    prompt: str | None = Field(default=None, max_length=4000)  # the gateway's limit
     negative_prompt: str | None = None
     source: Source | None = None
     width: int = Field(default=1024, ge=16, le=4096)
     height: int = Field(default=1024, ge=16, le=4096)
-    seed: int | None = Field(default=None, ge=0)
+    seed: int | None = Field(default=None, ge=0, le=LARGEST_SEED)
     strength: Share | None = None
     transparent: tuple[Share, Share] = (0.05, 0.97)
 
     @model_validator(mode="after")
     def _has_what_the_operation_needs(self) -> Self:
-        if self.operation is not Operation.REMOVE_BACKGROUND and not self.prompt:
-            raise ValueError(f"asset '{self.name}': {self.operation} needs a prompt")
-        needs_source = self.operation in (Operation.IMG2IMG, Operation.REMOVE_BACKGROUND)
-        if needs_source and self.source is None:
-            raise ValueError(f"asset '{self.name}': {self.operation} needs a source picture")
+        """A plan's own mistake is found here: the gateway would refuse it, and the provider be blamed."""
+        if wrong := self._mistake():
+            raise ValueError(f"asset '{self.name}': {wrong}")
         return self
+
+    def asks_the_same_as(self, other: PlannedAsset) -> bool:
+        return self.model_copy(update={"name": other.name, "type": other.type}) == other
+
+    def _mistake(self) -> str | None:
+        takes_image = self.operation in NEEDS_IMAGE
+        if self.operation in NEEDS_PROMPT and not (self.prompt or "").strip():
+            return f"{self.operation} needs a prompt"
+        if takes_image != (self.source is not None):
+            return f"{self.operation} {'needs a' if takes_image else 'takes no'} source picture"
+        if self.strength is not None and self.operation is not Operation.IMG2IMG:
+            return f"{self.operation} takes no strength"
+        if self.transparent[0] > self.transparent[1]:
+            return "transparent: the least share comes first"
+        if self.operation is Operation.REMOVE_BACKGROUND:
+            return None  # it has the size of its source
+        return wrong_size(self.operation, self.width, self.height)
 
 
 class VerificationPlan(BaseModel):
     """Assets, limits and spending of one verification. Times in seconds, money in US dollars."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     stage: Stage = "live"
     provider: str = ""
     assets: tuple[PlannedAsset, ...] = ()
-    budgets: dict[Operation, float] = Field(default_factory=lambda: budgets_for("runpod"))
+    budgets: dict[Operation, Annotated[float, Field(gt=0)]] = Field(default_factory=lambda: budgets_for("runpod"))
     first_request_allowance_seconds: float = Field(default=0.0, ge=0)
     in_flight: int = Field(default=1, ge=1, le=64)
     max_spend_usd: float | None = Field(default=None, ge=0)
@@ -80,14 +97,21 @@ class VerificationPlan(BaseModel):
     price: Price = Price()
     inconclusive: Literal["stop", "pass"] = "stop"
     reach_seconds: float = Field(default=180.0, ge=0)
-    formats: tuple[PictureType, ...] = ("image/png", "image/jpeg", "image/webp")
+    formats: tuple[PictureType, ...] = Field(default=("image/png", "image/jpeg", "image/webp"), min_length=1)
+
+    @model_validator(mode="after")
+    def _tells_its_assets_apart(self) -> Self:
+        names = Counter(asset.name for asset in self.assets)
+        if twice := next((name for name, count in names.items() if count > 1), None):
+            raise ValueError(f"two assets are called '{twice}'")
+        return self
 
     @property
     def operations(self) -> tuple[Operation, ...]:
         return tuple(dict.fromkeys(asset.operation for asset in self.assets))
 
     def budget(self, operation: Operation) -> float:
-        return self.budgets.get(operation) or budgets_for(self.provider)[operation]
+        return self.budgets.get(operation, budgets_for(self.provider)[operation])
 
     @property
     def estimate_usd(self) -> float | None:
@@ -103,10 +127,11 @@ class VerificationPlan(BaseModel):
 
     def describe(self) -> str:
         """One line for a preview: "4 assets (2 txt2img, 2 pipeline), about $0.12 at most"."""
+        count = f"{len(self.assets)} asset{'' if len(self.assets) == 1 else 's'}"
         counts = [(op, sum(asset.operation is op for asset in self.assets)) for op in self.operations]
-        listed = ", ".join(f"{count} {operation}" for operation, count in counts)
+        listed = ", ".join(f"{number} {operation}" for operation, number in counts)
         cost = "cost not known" if self.estimate_usd is None else f"about ${self.estimate_usd:.2f} at most"
-        return f"{len(self.assets)} assets ({listed}), {cost}" if self.assets else "health only, costs nothing"
+        return f"{count} ({listed}), {cost}" if self.assets else "health only, costs nothing"
 
 
 @cache
@@ -148,35 +173,41 @@ def default_plan(
 PLAN_FORM = "provider_client/verification/README.md shows a plan file"
 
 
-def load_plan(path: Path, *, provider: str, stage: Stage = "live") -> VerificationPlan:
-    """A user's own plan file (YAML): `assets` plus any field of the plan; what is left out gets its default."""
+def load_plan(path: Path, *, defaults: VerificationPlan) -> VerificationPlan:
+    """A user's own plan file (YAML): `assets` plus any field of the plan; what is left out stays as in `defaults`."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"plan file {path}: {error.strerror}", fix="give the path of a YAML file") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"plan file {path} is not UTF-8 text", fix="give the path of a YAML file") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"plan file {path} is not YAML: {str(error).splitlines()[0]}", fix=PLAN_FORM) from error
     if not isinstance(content, dict) or not content.get("assets"):
         raise ConfigError(
             f"plan file {path} lists no assets", fix="begin it with `assets:` and one item per asset"
         )
-    defaults = default_plan(stage=stage, provider=provider, assets=0, operations=())
+    if content.get("provider", defaults.provider) != defaults.provider:
+        raise ConfigError(
+            f"plan file {path} is for {content['provider']}, and {defaults.provider} is verified",
+            fix="leave `provider` out",
+        )
     fields = defaults.model_dump(mode="json") | content
+    if isinstance(content.get("budgets"), dict):
+        fields["budgets"] = {str(operation): seconds for operation, seconds in defaults.budgets.items()}
+        fields["budgets"] |= content["budgets"]
     try:
-        fields["budgets"] = budgets_for(provider, content.get("budgets"))
         return VerificationPlan.model_validate(fields)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(
-            f"plan file {path}: {where + ': ' if where else ''}{first['msg']}", fix=PLAN_FORM
-        ) from None
-    except (ValueError, TypeError, AttributeError) as error:
-        raise ConfigError(f"plan file {path}: budgets: {error}", fix=PLAN_FORM) from None
+        where, wrong = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+        told = f"{where}: {wrong}" if where else wrong
+        raise ConfigError(f"plan file {path}: {told}", fix=PLAN_FORM) from None
 
 
 def _in_turn(operations: Sequence[Operation], count: int) -> tuple[PlannedAsset, ...]:
     """The first `count` assets, one operation after the other; a second round over the same asset is named so."""
+    operations = tuple(dict.fromkeys(operations))
     choices = {op: [asset for asset in game_assets() if asset.operation is op] for op in operations}
     rounds = itertools.count()
     picked: list[PlannedAsset] = []

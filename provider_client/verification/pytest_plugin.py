@@ -54,17 +54,14 @@ def switchback_verify(request: pytest.FixtureRequest, switchback_http: httpx.Cli
         max_spend_usd: float | None = None,
         expect: Outcome | None = Outcome.SUCCESSFUL,
     ) -> Report:
-        wanted = (
-            load_plan(plan, provider=target.provider)
-            if plan
-            else default_plan(
-                stage="live",
-                provider=target.provider,
-                assets=assets,
-                operations=[Operation(operation) for operation in operations],
-                max_spend_usd=max_spend_usd,
-            )
+        usual = default_plan(
+            stage="live",
+            provider=target.provider,
+            assets=assets,
+            operations=[Operation(operation) for operation in operations],
+            max_spend_usd=max_spend_usd,
         )
+        wanted = load_plan(plan, defaults=usual) if plan else usual
         report = verify(
             target,
             wanted,

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from provider_client.files import write_atomically
+from provider_client.gpu_catalog import DEFAULT_TYPES, packaged_catalog
 from provider_client.models import Timings
-
-# RunPod's list price of the 48 GB pool with the L40, $ per second, as of 2026-11 (reference page runpod.md, 5).
-RUNPOD_L40_USD_PER_SECOND: Final = 0.00053
 
 
 class Price(BaseModel):
     """US dollars per asset, or per second of the provider's time; both None means that the price is not known."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     per_asset_usd: float | None = Field(default=None, ge=0)
     per_second_usd: float | None = Field(default=None, ge=0)
@@ -31,10 +29,17 @@ class Price(BaseModel):
         return None if self.per_second_usd is None else self.per_second_usd * seconds
 
 
-def price_of(provider: str, *, scenario_usd_per_image: float | None = None) -> Price:
+def price_of(
+    provider: str,
+    *,
+    scenario_usd_per_image: float | None = None,
+    gpu_types: Sequence[str] = DEFAULT_TYPES,
+    gpu_count: int = 1,
+) -> Price:
     """List prices. A ComfyUI of one's own bills by other means; Scenario's price depends on the plan bought."""
     if provider == "runpod":
-        return Price(per_second_usd=RUNPOD_L40_USD_PER_SECOND)
+        worker = packaged_catalog().price(gpu_types, gpu_count)
+        return Price(per_second_usd=worker.per_second_usd if worker else None)
     if provider == "comfyui":
         return Price(per_asset_usd=0.0)
     return Price(per_asset_usd=scenario_usd_per_image)

@@ -14,6 +14,8 @@ from provider_client.verification.budget import allowance_for, budgets_for, give
 from provider_client.verification.plan import VerificationPlan, default_plan, game_assets, load_plan
 from provider_client.verification.spending import Ledger, Price, cost_of, price_of
 
+USUAL = default_plan(stage="live", provider="runpod", assets=4, operations=tuple(Operation))
+
 
 @pytest.mark.parametrize("provider", ["scenario", "comfyui", "runpod"])
 def test_a_plan_survives_the_way_through_pulumi(provider: str) -> None:
@@ -92,6 +94,11 @@ def test_the_estimate_is_an_upper_bound_and_unknown_without_a_price() -> None:
 def test_prices() -> None:
     assert price_of("comfyui").of(10) == 0
     assert price_of("scenario", scenario_usd_per_image=0.04).of(10) == 0.04
+    assert price_of("runpod", gpu_types=["NVIDIA GeForce RTX 4090"]).of(10) == pytest.approx(0.0031)
+    assert price_of("runpod", gpu_types=["NVIDIA L40", "NVIDIA H200"], gpu_count=2).of(10) == pytest.approx(0.031)
+    assert price_of("runpod", gpu_types=["NVIDIA GeForce RTX 5090"]).of(10) is None, (
+        "the price table has no such row"
+    )
     assert cost_of(Price(per_second_usd=1.0), Timings(run_ms=2500), 99) == 2.5
     assert cost_of(Price(per_second_usd=1.0), Timings(), 9) == 9
     assert cost_of(Price(), Timings(), 9) is None
@@ -103,10 +110,18 @@ def test_a_plan_file_fills_in_defaults(tmp_path: Path) -> None:
         "max_spend_usd: 0.5\nbudgets: {txt2img: 12}\n"
         "assets:\n  - {name: orc, operation: txt2img, prompt: An orc, width: 512, height: 512, seed: 7}\n"
     )
-    plan = load_plan(path, provider="runpod")
+    plan = load_plan(path, defaults=USUAL)
     assert (plan.assets[0].name, plan.assets[0].seed, plan.max_spend_usd) == ("orc", 7, 0.5)
     assert (plan.budget(Operation.TXT2IMG), plan.budget(Operation.PIPELINE)) == (12, 120)
     assert plan.first_request_allowance_seconds == 120
+
+
+def test_what_the_stack_caps_and_prices_holds_for_a_plan_file_too(tmp_path: Path) -> None:
+    path = tmp_path / "plan.yaml"
+    path.write_text("assets: [{name: orc, operation: txt2img, prompt: An orc}]")
+    stack = USUAL.model_copy(update={"max_spend_usd": 2.0, "max_spend_usd_per_day": 5.0, "price": Price()})
+    plan = load_plan(path, defaults=stack)
+    assert (plan.max_spend_usd, plan.max_spend_usd_per_day, plan.price) == (2, 5, Price())
 
 
 BAD_PLANS = {
@@ -121,20 +136,32 @@ BAD_PLANS = {
     "assets: [{name: orc, operation: txt2img, prompt: x}]\nbudgets: {paint: 3}": "budgets",
     "assets: [{name: orc, operation: txt2img, prompt: x}]\nbudgets: 3": "budgets",
     "assets: [{name: orc, operation: txt2img, prompt: x}]\nin_flight: 65": "in_flight",
+    "assets: [{name: orc, operation: txt2img, prompt: x}]\nbudgets: {txt2img: -5}": "budgets.txt2img",
+    "assets: [{name: orc, operation: txt2img, prompt: x}]\nbudgets: {txt2img: .nan}": "budgets.txt2img",
+    "assets: [{name: orc, operation: txt2img, prompt: x}]\nmax_spend_usd: .inf": "max_spend_usd",
+    "assets: [{name: orc, operation: txt2img, prompt: x}]\nformats: []": "formats",
+    "assets: [{name: orc, operation: txt2img, prompt: x}]\nprovider: scenario": "is for scenario",
+    "assets: [{name: orc, operation: txt2img, prompt: x, width: 1001}]": "multiple of 8",
+    "assets: [{name: orc, operation: txt2img, prompt: x, seed: 4294967296}]": "assets.0.seed",
+    "assets: [{name: orc, operation: txt2img, prompt: x, source: coin}]": "takes no source",
+    "assets: [{name: orc, operation: txt2img, prompt: x, strength: 0.5}]": "takes no strength",
+    "assets: [{name: orc, operation: pipeline, prompt: x, transparent: [0.9, 0.1]}]": "least share",
+    "assets: [{name: orc, operation: txt2img, prompt: x}, {name: orc, operation: txt2img, prompt: y}]": "two assets",
+    "assets: [{name: \udcff}]": "is not UTF-8",
 }
 
 
 @pytest.mark.parametrize(("text", "complaint"), BAD_PLANS.items())
 def test_a_wrong_plan_file_is_refused_by_name(tmp_path: Path, text: str, complaint: str) -> None:
     path = tmp_path / "plan.yaml"
-    path.write_text(text)
+    path.write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(ConfigError, match=complaint):
-        load_plan(path, provider="runpod")
+        load_plan(path, defaults=USUAL)
 
 
 def test_a_missing_plan_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="nowhere"):
-        load_plan(tmp_path / "nowhere.yaml", provider="runpod")
+        load_plan(tmp_path / "nowhere.yaml", defaults=USUAL)
 
 
 def test_the_ledger_adds_up_per_day_and_survives_a_broken_file(tmp_path: Path) -> None:

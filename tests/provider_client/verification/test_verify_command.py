@@ -88,7 +88,7 @@ def test_json_is_one_object_and_nothing_else(switchback: Any) -> None:
 def test_a_dry_run_pays_nothing(bench: Any, switchback: Any) -> None:
     code, out, _ = switchback("--dry-run", "--provider", "runpod")
     assert code is ExitCode.OK
-    assert out.startswith("1 assets (1 txt2img), about $")
+    assert out.startswith("1 asset (1 txt2img), about $")
     assert not bench.gateway.requests
 
 
@@ -99,14 +99,24 @@ def test_a_run_by_hand_is_planned_like_the_run_of_pulumi_up(
     (tmp_path / "Pulumi.prod.yaml").write_text(
         "config:\n  image-generation:verification: {liveAssets: 5, operations: [txt2img, pipeline], maxSpendUsd: 2}\n"
         "  image-generation:scenario: {costPerImageUsd: 0.05}\n"
+        "  image-generation:runpod: {gpuTypes: [NVIDIA L4], gpuCount: 2}\n"
     )
-    given = parse(["verify", "--url", "http://gateway.test", "--provider", "scenario", "--dry-run"])
-    flags = {**vars(given), "stack": "prod", "json": True}
-    with Context(flags=flags, environment={"HOME": str(tmp_path)}, project_dir=tmp_path) as context:
-        assert command.run(given, context) is ExitCode.OK
-    plan = json.loads(capsys.readouterr().out)
+    own = tmp_path / "plan.yaml"
+    own.write_text(PLAN)
+
+    def planned(*words: str) -> dict[str, Any]:
+        given = parse(["verify", "--url", "http://gateway.test", "--dry-run", *words])
+        flags = {**vars(given), "stack": "prod", "json": True}
+        with Context(flags=flags, environment={"HOME": str(tmp_path)}, project_dir=tmp_path) as context:
+            assert command.run(given, context) is ExitCode.OK
+        plan: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return plan
+
+    plan = planned("--provider", "scenario")
     assert [asset["operation"] for asset in plan["assets"]] == ["txt2img", "pipeline"] * 2 + ["txt2img"]
     assert (plan["max_spend_usd"], plan["price"]["per_asset_usd"]) == (2, 0.05)
+    assert planned("--provider", "scenario", "--plan", str(own))["max_spend_usd"] == 2
+    assert planned("--provider", "runpod")["price"]["per_second_usd"] == pytest.approx(2 * 0.00019)
 
 
 def test_a_pipeline_gets_its_step_summary(switchback: Any, tmp_path: Path) -> None:
