@@ -16,7 +16,7 @@ from provider_client.verification.images import inspect
 from provider_client.verification.measurement import failed
 from provider_client.verification.picture_checks import check_content, check_delivery
 from provider_client.verification.plan import PlannedAsset, VerificationPlan
-from provider_client.verification.report import AssetResult, Target, curl_line
+from provider_client.verification.report import AssetResult, Target, curl_line, input_file
 from provider_client.verification.sources import draw_source
 from provider_client.verification.spending import cost_of
 
@@ -43,7 +43,7 @@ class AssetMaker:
             measurements=(),
             budget_seconds=budget + allowance,
             cold=cold,
-            reproduce=curl_line(self.target, request, planned),
+            reproduce=curl_line(self.target, request, input_file(number, planned)),
         )
         began = self.clock.now()
         try:

@@ -165,13 +165,13 @@ class Report:
         return [event_to_json(event) for event in self.events]
 
 
-def curl_line(target: Target, request: GenerationRequest, planned: PlannedAsset) -> str:
+def curl_line(target: Target, request: GenerationRequest, input_file: str) -> str:
     """A command that repeats one request. The token stays in the environment; an input picture comes from its file."""
     body = request.model_dump_json(exclude_none=True, exclude={"image"})
     quoted = shlex.quote(body)
     if request.image is not None:
         before, after = shlex.quote(body[:-1] + ',"image":{"base64":"'), shlex.quote('"}}')
-        quoted = f"{before}\"$(base64 < inputs/{slug(planned.name)}.png | tr -d '\\n')\"{after}"
+        quoted = f"{before}\"$(base64 < {input_file} | tr -d '\\n')\"{after}"
     override = ""
     if target.pinned_version:
         override = " -H " + shlex.quote(f'{OVERRIDE_HEADER}: {target.worker_name}="{target.pinned_version}"')
@@ -230,6 +230,11 @@ def file_name(asset: AssetResult) -> str:
     extension = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
     kind = asset.picture.content_type if asset.picture else ""
     return f"{asset.number:02}-{slug(asset.planned.name)}.{extension.get(kind, 'bin')}"
+
+
+def input_file(number: int, planned: PlannedAsset) -> str:
+    """The input picture of an asset, seen from the report's directory."""
+    return f"inputs/{number:02}-{slug(planned.name)}.png"
 
 
 def slug(name: str) -> str:

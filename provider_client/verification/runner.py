@@ -214,7 +214,7 @@ class _Run:
         if not result.sha256 or result.planned.operation is Operation.REMOVE_BACKGROUND:
             return result
         for index, other in enumerate(self.assets):
-            if is_same_picture(other, result):
+            if is_same_picture(other, result) and not other.planned.asks_the_same_as(result.planned):
                 self.assets[index] = _not_distinct(other, result.planned.name)
                 result = _not_distinct(result, other.planned.name)
         return result

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provider_client.files import write_atomically
-from provider_client.verification.report import Report, file_name, slug
+from provider_client.verification.report import Report, file_name, input_file
 from provider_client.verification.reports.contact_sheet import contact_sheet
 from provider_client.verification.reports.junit import junit
 from provider_client.verification.reports.markdown import markdown
@@ -42,7 +42,7 @@ def write_reports(report: Report, directory: Path) -> ReportFiles:
         if asset.content is not None:
             write_atomically(directory / "pictures" / file_name(asset), asset.content)
         if asset.source is not None:
-            write_atomically(directory / "inputs" / f"{slug(asset.planned.name)}.png", asset.source)
+            write_atomically(directory / input_file(asset.number, asset.planned), asset.source)
     write_atomically(files.html, contact_sheet(report))
     write_atomically(files.junit, junit(report))
     write_atomically(files.markdown, markdown(report))

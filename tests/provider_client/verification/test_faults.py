@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+import itertools
 from typing import Any
 
 import pytest
 from PIL import Image
 
 from provider_client.models import Operation
-from provider_client.verification import Outcome
+from provider_client.verification import Outcome, VerificationPlan
 from tests.provider_client.verification.gateway_spoils import (
     Spoil,
     change,
@@ -93,6 +94,47 @@ def test_img2img_that_returns_its_input_is_failed(bench: Any) -> None:
     report = bench.verify(bench.plan(2, (Operation.IMG2IMG,)))
     assert report.verdict.outcome is Outcome.FAILED
     assert "changed from input" in report.verdict.sentence
+
+
+def test_an_unchanged_input_is_what_strength_0_asks_for(bench: Any) -> None:
+    def unchanged(served: Any) -> None:
+        served.content = base64.b64decode(served.request["image"]["base64"])
+
+    bench.gateway.spoil = unchanged
+    assert bench.verify(with_strength(bench, 0)).verdict.outcome is Outcome.SUCCESSFUL
+
+
+def test_strength_1_asks_for_a_picture_that_ignores_its_input(bench: Any) -> None:
+    bench.gateway.spoil = unrelated
+    assert bench.verify(with_strength(bench, 1)).verdict.outcome is Outcome.SUCCESSFUL
+
+
+def with_strength(bench: Any, strength: float) -> VerificationPlan:
+    plan: VerificationPlan = bench.plan(2, (Operation.IMG2IMG,))
+    assets = tuple(asset.model_copy(update={"strength": strength}) for asset in plan.assets)
+    return plan.model_copy(update={"assets": assets})
+
+
+def test_the_same_request_twice_may_get_the_same_picture(bench: Any) -> None:
+    knight = bench.plan(1).assets[0].model_copy(update={"seed": 5})
+    twice = (knight, knight.model_copy(update={"name": "again"}))
+    assert bench.verify(bench.plan(1).model_copy(update={"assets": twice})).verdict.outcome is Outcome.SUCCESSFUL
+
+
+def test_the_shapes_of_a_small_sprite_are_no_noise(bench: Any) -> None:
+    """16 x 16 with NEAREST, as the pipeline makes it: no larger than the blocks that tell shapes from noise."""
+    dots = Image.new("RGBA", (16, 16), (0, 0, 0, 0))
+    for x, y in itertools.product(range(2, 14), range(2, 14)):
+        dots.putpixel((x, y), (200, 30, 30, 255) if (x + y) % 2 else (240, 240, 200, 255))
+
+    def sprite(served: Any) -> None:
+        dots.putpixel((8, 8), (0, 60 * served.number, 0, 255))
+        picture(dots)(served)
+
+    bench.gateway.spoil = sprite
+    plan = bench.plan(2, (Operation.PIPELINE,))
+    small = tuple(asset.model_copy(update={"width": 16, "height": 16}) for asset in plan.assets)
+    assert bench.verify(plan.model_copy(update={"assets": small})).verdict.outcome is Outcome.SUCCESSFUL
 
 
 def test_the_same_bytes_for_other_seeds_are_an_old_picture_from_a_cache(bench: Any) -> None:

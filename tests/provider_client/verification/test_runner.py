@@ -261,6 +261,17 @@ def test_reports_are_written_in_all_forms_and_hold_no_secret(bench: Any, tmp_pat
     assert not list(files.directory.rglob(".*"))
 
 
+def test_each_curl_line_reads_its_own_input_whatever_the_assets_are_called(bench: Any, tmp_path: Path) -> None:
+    plan = bench.plan(2, (Operation.IMG2IMG,))
+    names = ("щит", "меч")
+    named = tuple(asset.model_copy(update={"name": n}) for asset, n in zip(plan.assets, names, strict=True))
+    report = bench.verify(plan.model_copy(update={"assets": named}))
+    files = write_reports(report, tmp_path)
+    for asset in report.assets:
+        inputs = [path for path in files.directory.glob("inputs/*") if f"inputs/{path.name} " in asset.reproduce]
+        assert [path.read_bytes() for path in inputs] == [asset.source]
+
+
 def test_a_worker_that_says_it_offers_nothing_is_judged_by_its_health(bench: Any) -> None:
     """A Worker of the user's own: nothing is paid; were it silent about its operations, it would be put to the test."""
     bench.gateway.health = {"operations": []}
