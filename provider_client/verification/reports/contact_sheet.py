@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 from PIL import Image
 
 from provider_client.verification.images import BrokenImage, open_picture
-from provider_client.verification.measurement import Outcome
+from provider_client.verification.measurement import Outcome, brief
 from provider_client.verification.report import AssetResult, Report, file_name
 
 LONGEST_SIDE = 768
@@ -28,10 +28,10 @@ WORDS = {
 def contact_sheet(report: Report) -> str:
     """Self-contained HTML, no script. Pictures are embedded scaled down; the originals lie beside the file."""
     template = _environment().get_template("contact_sheet.html.j2")
-    problems_first = sorted(report.assets, key=lambda asset: not asset.problems)
-    cards = [_card(asset, report) for asset in problems_first]
+    wrong = [_card(asset, report) for asset in report.assets if asset.problems]
+    right = [_card(asset, report) for asset in report.assets if not asset.problems]
     word = "Stopped" if report.cancelled else WORDS[report.verdict.outcome]
-    return template.render(report=report, word=word, cards=cards)
+    return template.render(report=report, word=word, sheets=[wrong, right])
 
 
 @cache
@@ -44,6 +44,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["code"] = _code
+    environment.filters["brief"] = brief
     return environment
 
 

@@ -22,6 +22,7 @@ from provider_client.verification.reports.junit import junit
 from provider_client.verification.reports.markdown import markdown
 from provider_client.verification.reports.prometheus import prometheus
 from provider_client.verification.reports.terminal import print_report, shown
+from tests.provider_client.verification.gateway_spoils import error
 
 NASTY = '<img src=x onerror=alert(1)> | `rm` \x1b[31m\x00 "quoted" & {{ 7*7 }}'
 ALL = tuple(Operation)
@@ -95,6 +96,18 @@ def test_html_is_self_contained_and_escaped(report: Report) -> None:
     assert 'src="http' not in page
     assert report.verdict.sentence.split(";")[0].replace(">", "&gt;").replace("<", "&lt;") in page
     assert page.count("<article") == report.total
+
+
+def test_a_vendors_page_of_an_error_is_told_in_a_line_and_shown_when_asked_for(bench: Any) -> None:
+    dump = (
+        "Node 4: [{'type': 'value_not_in_list', 'details': \"ckpt_name: 'sd_xl' not in []\", 'extra': '"
+        + "x" * 200
+    )
+    bench.gateway.spoil = error("MODEL_NOT_FOUND", dump + "'}]")
+    html = contact_sheet(bench.verify())
+    told = html.split('class="problem FAILED">', 1)[1].split("<", 1)[0]
+    assert told == "MODEL_NOT_FOUND: Node 4: ckpt_name: &#39;sd_xl&#39; not in []"
+    assert "The whole message" in html
 
 
 def test_events_are_one_json_object_per_line(report: Report, tmp_path: Path) -> None:
