@@ -12,6 +12,7 @@ test is skipped.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -71,7 +72,9 @@ def switchback_verify(request: pytest.FixtureRequest, switchback_http: httpx.Cli
             progress=lambda _: None,
         )
         if directory:
-            write_reports(report, Path(directory) / request.node.name)
+            write_reports(report, Path(directory) / re.sub(r"[^\w.-]", "-", request.node.name))
+        if report.cancelled:
+            raise KeyboardInterrupt  # the run has cancelled its jobs; now the session ends, as Ctrl-C asked
         if expect is not None and report.verdict.outcome is not expect:
             pytest.fail(explain(report), pytrace=False)
         return report

@@ -36,6 +36,7 @@ from provider_client.verification.report import AssetResult, Report, Target
 from provider_client.verification.spending import Ledger
 
 LARGEST_SEED = 2**31 - 1
+CENT_OF_A_CENT = 0.0001  # sums of floats
 LOOK_UP_SECONDS = 0.2  # how often the waiting thread looks for a cancel
 
 
@@ -157,24 +158,39 @@ class _Run:
     def _keep_full(
         self, pool: ThreadPoolExecutor, queue: Iterator[tuple[int, PlannedAsset]], planned: int
     ) -> None:
-        running: set[Future[AssetResult]] = set()
+        running: dict[Future[AssetResult], PlannedAsset] = {}
         while True:
             room = self.plan.in_flight if self.assets else 1
             while not self.stopped and len(running) < room and (item := next(queue, None)) is not None:
                 number, asset = item
+                if not self._affords([*running.values(), asset]):
+                    self._stop(f"spent ${self.spent_usd or 0:.2f}, and another asset could pass the cap")
+                    break
                 self._tell(
                     AssetStarted(number=number, planned=planned, name=asset.name, operation=asset.operation)
                 )
-                running.add(pool.submit(self.maker.make, number, asset, cold=not self.assets))
+                running[pool.submit(self.maker.make, number, asset, cold=not self.assets)] = asset
             if not running:
                 return
-            done, running = wait(running, timeout=LOOK_UP_SECONDS, return_when=FIRST_COMPLETED)
+            done, _ = wait(running, timeout=LOOK_UP_SECONDS, return_when=FIRST_COMPLETED)
             for future in sorted(done, key=lambda future: future.result().number):
+                del running[future]
                 self._finish(future.result(), planned)
             self._stop_if_needed()
 
+    def _affords(self, unpaid: Sequence[PlannedAsset]) -> bool:
+        """Whether these can take their whole budget of time and all caps still hold; a plan within its caps can."""
+        plan, spent = self.plan, self.spent_usd
+        expected = [plan.price.of(plan.budget(asset.operation)) for asset in unpaid]
+        known = sum(usd for usd in expected if usd is not None) - CENT_OF_A_CENT
+        today = self.ledger.spent_today() if self.ledger else 0.0
+        caps = ((spent or 0.0, plan.max_spend_usd), (today, plan.max_spend_usd_per_day))
+        return all(cap is None or already + known <= cap for already, cap in caps)
+
     def _finish(self, result: AssetResult, planned: int) -> None:
         self.costs.append(result.cost_usd)
+        if self.ledger is not None and result.cost_usd:
+            self.ledger.add(result.cost_usd)
         if self.maker.give_up.is_set() and any(
             measurement.kind == "CANCELLED" for measurement in result.measurements
         ):
@@ -205,9 +221,12 @@ class _Run:
         if not reason and cap is not None and spent is not None and spent > cap:
             reason = f"spent ${spent:.2f} of ${cap:.2f}"
         if reason:
-            self.stopped = reason
+            self._stop(reason)
             self.give_up.set()
-            self._tell(Stopped(reason=reason))
+
+    def _stop(self, reason: str) -> None:
+        self.stopped = reason
+        self._tell(Stopped(reason=reason))
 
     def _compare_with_earlier(self, result: AssetResult) -> AssetResult:
         """The same picture for another seed: a cache answered, and nobody knows for which of the two it was made."""
@@ -252,8 +271,6 @@ class _Run:
             stopped=self.stopped,
             usd_per_sample=plan.estimate_usd / len(plan.assets) if plan.assets and plan.estimate_usd else None,
         )
-        if self.ledger is not None and spent:
-            self.ledger.add(spent)
         self._tell(Judged(verdict=verdict, spent_usd=spent))
         return Report(
             verdict=verdict,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -60,15 +61,19 @@ class Ledger:
         return self._read().get(today or _today(), 0.0)
 
     def add(self, usd: float, today: str | None = None) -> None:
-        days = self._read()
-        day = today or _today()
-        days[day] = round(days.get(day, 0.0) + usd, 6)
-        write_atomically(self._path, json.dumps(dict(sorted(days.items())[-90:]), indent=2) + "\n")
+        """Safe beside other runs, in threads (`pulumi up` verifies two providers at once) and in processes."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            days = self._read()
+            day = today or _today()
+            days[day] = round(days.get(day, 0.0) + usd, 6)
+            write_atomically(self._path, json.dumps(dict(sorted(days.items())[-90:]), indent=2) + "\n")
 
     def _read(self) -> dict[str, float]:
         try:
             days = json.loads(self._path.read_text(encoding="utf-8"))
-            return {str(day): float(usd) for day, usd in days.items()}
+            return {str(day): float(usd) for day, usd in days.items() if float(usd) >= 0}
         except (OSError, ValueError, AttributeError, TypeError):
             return {}
 

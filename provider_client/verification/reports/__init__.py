@@ -38,6 +38,7 @@ def write_reports(report: Report, directory: Path) -> ReportFiles:
         prometheus=directory / "metrics.prom",
         ndjson=directory / "events.ndjson",
     )
+    files.json.unlink(missing_ok=True)  # of an earlier report in the same place
     for asset in report.assets:
         if asset.content is not None:
             write_atomically(directory / "pictures" / file_name(asset), asset.content)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -170,8 +171,16 @@ def test_the_ledger_adds_up_per_day_and_survives_a_broken_file(tmp_path: Path) -
     Ledger(path).add(0.5, "2026-11-23")
     Ledger(path).add(1, "2026-11-24")
     assert Ledger(path).spent_today("2026-11-23") == 0.75
+    path.write_text('{"2026-11-23": NaN, "2026-11-24": -5}')
+    assert (Ledger(path).spent_today("2026-11-23"), Ledger(path).spent_today("2026-11-24")) == (0, 0)
     path.write_text("not json")
     assert Ledger(path).spent_today("2026-11-23") == 0
+
+
+def test_the_ledger_loses_nothing_when_two_runs_write_at_once(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: Ledger(tmp_path / "spending.json").add(0.01, "2026-11-23"), range(80)))
+    assert Ledger(tmp_path / "spending.json").spent_today("2026-11-23") == pytest.approx(0.8)
 
 
 @pytest.mark.parametrize(

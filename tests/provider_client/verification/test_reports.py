@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from provider_client.models import Operation
-from provider_client.verification import Outcome, Report
+from provider_client.verification import Outcome, Report, reports
 from provider_client.verification.parity import compare, with_parity
 from provider_client.verification.reports import write_reports
 from provider_client.verification.reports.contact_sheet import contact_sheet
@@ -78,6 +79,26 @@ def test_markdown_has_the_verdict_outside_of_any_fold(report: Report) -> None:
     assert "<img" not in text.split("<details>")[0]
     rows = [line for line in text.splitlines() if line.startswith("| ")]
     assert {row.replace("\\|", "").count("|") for row in rows} <= {7}
+
+
+def test_markdown_makes_no_links_of_what_a_provider_says(bench: Any) -> None:
+    bench.gateway.spoil = error("UNAVAILABLE", "see [our page](https://evil.test) ![](https://evil.test/x.png)")
+    text = markdown(bench.verify())
+    assert "our page" in text
+    assert not re.search(r"\[[^]]*\]\(", text)
+
+
+def test_a_report_that_is_being_written_again_is_not_taken_for_a_complete_one(
+    report: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = write_reports(report, tmp_path)
+
+    def full(_: Report) -> str:
+        assert not files.json.exists()
+        return ""
+
+    monkeypatch.setattr(reports, "prometheus", full)
+    assert write_reports(report, tmp_path).json.exists()
 
 
 def test_prometheus_lines_are_well_formed(report: Report) -> None:

@@ -181,6 +181,27 @@ def test_the_daily_cap_counts_what_earlier_runs_spent(bench: Any, tmp_path: Path
     assert len(bench.gateway.jobs) == first.total
 
 
+@pytest.mark.parametrize("cap", ["max_spend_usd", "max_spend_usd_per_day"])
+def test_an_asset_that_could_pass_a_cap_is_not_started(bench: Any, tmp_path: Path, cap: str) -> None:
+    """A plan that fits, of assets that take 75 s where their budget is 40: the third could end above the cap."""
+    bench.gateway.spoil = change(seconds=75.0, run_ms=75_000.0)
+    usd = 4 * 40 * 0.00053
+    plan = bench.plan(4, first_request_allowance_seconds=0, **{cap: usd})
+    ledger = Ledger(tmp_path / "spending.json")
+    report = bench.verify(plan, ledger=ledger)
+    assert "could pass the cap" in report.stopped
+    assert 0 < report.spent_usd <= usd
+    assert ledger.spent_today() == pytest.approx(report.spent_usd)
+
+
+def test_a_run_that_is_killed_has_its_assets_in_the_ledger(bench: Any, tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "spending.json")
+    bench.gateway.on_submit = lambda number: spent.append(ledger.spent_today())
+    spent: list[float] = []
+    bench.verify(bench.plan(2), ledger=ledger)
+    assert spent == pytest.approx([0, 5 * 0.00053])
+
+
 def test_spending_is_counted_from_the_providers_own_figures(bench: Any) -> None:
     assert bench.verify().spent_usd == pytest.approx(4 * 5.0 * 0.00053)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import types
 from pathlib import Path
@@ -17,6 +18,7 @@ from provider_client.cli.context import Context
 from provider_client.clock import SystemClock
 from provider_client.errors import ExitCode
 from provider_client.verification import pytest_plugin
+from tests.provider_client.verification.gateway_spoils import change
 
 SPEED = 400.0
 TOKEN = "dummy-gateway-token-planted-to-be-searched-for"
@@ -150,6 +152,7 @@ def pytest_in(directory: Path, *options: str) -> int:
     path = directory / "test_team.py"
     path.write_text(TEAMS_TEST)
     where = ["-c", "/dev/null", "--rootdir", str(directory), "-p", "no:cacheprovider", "-p", "no:switchback"]
+    where.append("--import-mode=importlib")  # several tests have such a file
     return int(pytest.main([str(path), "-q", *where, *options], plugins=[pytest_plugin]))
 
 
@@ -170,3 +173,28 @@ def test_the_pytest_plugin_passes_skips_and_fails(
     bench.gateway.spoil = lambda served: (setattr(served, "status", "failed"), setattr(served, "error", error))
     assert pytest_in(tmp_path, *where) == 1
     assert "MODEL_NOT_FOUND: sd_xl not in []" in capsys.readouterr().out
+
+
+def test_ctrl_c_ends_the_whole_pytest_session_and_not_only_the_test(
+    bench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(number: int) -> None:
+        signal.raise_signal(signal.SIGINT)  # Python hands it to the main thread, which waits for the asset
+
+    bench.gateway.clock = SystemClock(SPEED)
+    bench.gateway.on_submit = interrupt
+    bench.gateway.spoil = change(seconds=SPEED * 30)
+    module = types.ModuleType("gateway_of_the_test")
+    module.gateway = bench.gateway  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "gateway_of_the_test", module)
+    monkeypatch.setenv("SWITCHBACK_GATEWAY_TOKEN", TOKEN)
+    monkeypatch.setenv("SWITCHBACK_CLOCK_SPEED", str(SPEED))
+    where = ("--switchback-url", "http://gateway.test", "--switchback-provider", "runpod")
+    assert pytest_in(tmp_path, *where) == pytest.ExitCode.INTERRUPTED
+    assert bench.gateway.cancelled == ["job-1"]
+
+
+@pytest.mark.parametrize("usd", ["nan", "inf", "-1", "free"])
+def test_a_cap_that_is_no_amount_is_refused(switchback: Any, usd: str) -> None:
+    with pytest.raises(SystemExit):
+        switchback("--max-spend", usd)
