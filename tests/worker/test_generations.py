@@ -52,12 +52,13 @@ def test_an_asset_is_what_its_description_says(gateway: Gateway) -> None:
     assert answer.headers["content-type"] == "image/png"
     assert answer.headers["content-length"] == str(asset["bytes"])
     assert "immutable" in answer.headers["cache-control"]
-    repeated = gateway.http.get(asset["url"], headers={"If-None-Match": answer.headers["etag"]})
-    assert (repeated.status_code, repeated.content) == (304, b"")
+    for method in ("GET", "HEAD"):
+        repeated = gateway.http.request(method, asset["url"], headers={"If-None-Match": answer.headers["etag"]})
+        assert (repeated.status_code, repeated.content) == (304, b"")
     for tags in ("garbage", '"unclosed', '"other", "tags"', "*"):
         assert gateway.http.get(asset["url"], headers={"If-None-Match": tags}).status_code == 200
     head = gateway.http.head(asset["url"])
-    assert (head.headers["content-length"], head.content) == (str(asset["bytes"]), b"")
+    assert (head.status_code, head.headers["content-length"], head.content) == (200, str(asset["bytes"]), b"")
 
 
 def test_stored_pictures_do_not_tell_their_prompt(gateway: Gateway) -> None:

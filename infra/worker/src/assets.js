@@ -5,18 +5,18 @@ import { ASSET_CACHE_CONTROL, isAssetKey, stored } from "./storage.js";
 
 export async function serveAsset({ request, bucket }, key) {
   if (!isAssetKey(key)) throw missing();
-  const object = await stored(() =>
-    request.method === "HEAD" ? bucket.head(key) : bucket.get(key, { onlyIf: conditions(request) }),
-  );
+  const object = await stored(() => bucket.get(key, { onlyIf: conditions(request) }));
   if (!object) throw missing();
   const headers = new Headers({
     "Content-Type": object.httpMetadata?.contentType ?? "application/octet-stream",
     "Cache-Control": ASSET_CACHE_CONTROL,
     ETag: object.httpEtag,
   });
-  if (request.method === "HEAD") headers.set("Content-Length", String(object.size));
-  else if (!object.body) return new Response(null, { status: 304, headers });
-  return new Response(object.body, { headers });
+  if (!object.body) return new Response(null, { status: 304, headers });
+  if (request.method !== "HEAD") return new Response(object.body, { headers });
+  await object.body.cancel();
+  headers.set("Content-Length", String(object.size));
+  return new Response(null, { headers });
 }
 
 /** R2 takes well-formed tags only; anything else is as good as no condition. */
