@@ -135,7 +135,9 @@ def route_back(history: WorkerHistory, gateway_url: str | None, token: str, http
         return RouteBack(None, None, TargetCheck(WayBack.CLOSED, error.message))
     if plan.already:
         return RouteBack(
-            plan.target.provider, plan.target.version_id, TargetCheck(WayBack.OPEN, "a rollback is live")
+            plan.target.provider,
+            plan.target.version_id,
+            TargetCheck(WayBack.OPEN, "it serves already, after a rollback"),
         )
     return RouteBack(
         plan.target.provider,
