@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 from emulator.world import ACCOUNT_ID
@@ -34,16 +36,23 @@ class CloudflarePlugin:
 
 
 def find_cloudflare_plugin(environment: Mapping[str, str] = os.environ) -> CloudflarePlugin:
-    """The official plugin when it is installed, on PATH or in Pulumi's folder; else our stand-in."""
-    for entry in environment.get("PATH", "").split(os.pathsep):
-        candidate = Path(entry) / PLUGIN
-        if entry and candidate.resolve().parent != STAND_IN_DIRECTORY.resolve() and os.access(candidate, os.X_OK):
-            return CloudflarePlugin(official=True, place="PATH")
+    """The official plugin where the engine would find one: on PATH, else in Pulumi's folder; else our stand-in."""
+    if shutil.which(PLUGIN, path=_without_stand_in(environment.get("PATH", ""))):
+        return CloudflarePlugin(official=True, place="PATH")
     home = Path(environment.get("PULUMI_HOME") or Path.home() / ".pulumi")
-    installed = sorted(path.name for path in home.glob("plugins/resource-cloudflare-v*") if path.is_dir())
-    if installed:
-        return CloudflarePlugin(official=True, place=installed[-1])
+    # the engine takes no other version than the SDK's; a file `.partial` beside it is an unfinished installation
+    installed = home / "plugins" / f"resource-cloudflare-v{metadata.version('pulumi-cloudflare')}"
+    if installed.is_dir() and not installed.with_name(f"{installed.name}.partial").exists():
+        return CloudflarePlugin(official=True, place=installed.name)
     return CloudflarePlugin(official=False, place=str(STAND_IN_DIRECTORY))
+
+
+def _without_stand_in(path: str) -> str:
+    """PATH as it was before an emulator put the stand-in on it: the engine prefers PATH to its own folder."""
+    stand_in = STAND_IN_DIRECTORY.resolve()
+    return os.pathsep.join(
+        entry for entry in path.split(os.pathsep) if entry and Path(entry).resolve() != stand_in
+    )
 
 
 def emulated_environment(
@@ -64,13 +73,15 @@ def emulated_environment(
         "PULUMI_CONFIG_PASSPHRASE": "emulator",
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "PULUMI_DISABLE_REGISTRY_RESOLVE": "true",
+        "PULUMI_IGNORE_AMBIENT_PLUGINS": "false",
         **DUMMY_CREDENTIALS,
         **DUMMY_S3_CREDENTIALS,
     }
+    path = _without_stand_in(os.environ.get("PATH", ""))
     if not plugin.official:
         environment["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] = "true"
-        environment["PATH"] = os.pathsep.join([str(STAND_IN_DIRECTORY), os.environ.get("PATH", "")])
-    return environment
+        path = os.pathsep.join([str(STAND_IN_DIRECTORY), path])
+    return {**environment, "PATH": path}
 
 
 def state_backend(folder: Path) -> str:
