@@ -157,15 +157,16 @@ def test_only_the_last_100_versions_can_be_deployed(cloud: Cloud) -> None:
     assert [item["id"] for item in deployable] == [version["id"] for version in versions[:0:-1]]
 
 
-def test_a_changed_secret_needs_force(cloud: Cloud) -> None:
-    """Recording 31-10220: the refusal names the secret."""
+def test_the_way_back_across_a_changed_secret_needs_force(cloud: Cloud) -> None:
+    """Recordings 10-secret and 31-10220: forward it goes without; the refusal names the secret."""
     cloud.worker()
     old = cloud.upload(ANSWER, bindings=[{"name": "RUNPOD_API_KEY", "type": "secret_text", "text": "dummy-old"}])
     new = cloud.upload(ANSWER, bindings=[{"name": "RUNPOD_API_KEY", "type": "secret_text", "text": "dummy-new"}])
     cloud.deploy((old, 100))
-    answer = cloud.call("POST", "/workers/scripts/gateway/deployments", json=deployment_body((new, 100)))
+    cloud.deploy((new, 100))
+    answer = cloud.call("POST", "/workers/scripts/gateway/deployments", json=deployment_body((old, 100)))
     assert (answer.status_code, answer.json()) == (400, recorded("31-10220")[0]["answer"])
-    cloud.deploy((new, 100), force=True)
+    cloud.deploy((old, 100), force=True)
 
 
 def test_a_worker_knows_when_it_was_deployed(cloud: Cloud) -> None:

@@ -83,7 +83,11 @@ def deployable_versions(worker: Worker, shares: dict[str, float]) -> list[Versio
 
 
 def check_secrets(worker: Worker, versions: list[Version]) -> None:
-    """10220 when a secret of a target differs from the active one: only `force` passes that."""
+    """10220 on the way back to an older version with other secrets: only `force` passes that.
+
+    A newer version is not refused (recording 10-secret). wrangler names 10220 CANNOT_ROLLBACK_WITH_MODIFIED_SECERT_CODE
+    and says of it that secrets "have changed since the target version was deployed".
+    """
     if worker.active is None:
         return
     active = worker.version(max(worker.active.shares, key=worker.active.shares.__getitem__))
@@ -92,6 +96,7 @@ def check_secrets(worker: Worker, versions: list[Version]) -> None:
     changed = {
         name
         for version in versions
+        if version.number < active.number
         for name in active.secrets.keys() | version.secrets.keys()
         if active.secrets.get(name) != version.secrets.get(name)
     }
