@@ -80,6 +80,7 @@ class ImageGenerationStack(pulumi.ComponentResource):
             workers_dev=config.workers_dev,
             adopt_worker_id=config.adopt_worker_id,
             adopt_bucket=config.adopt_bucket,
+            custom_domain=host_of(config.custom_domain) if config.custom_domain else None,
             opts=self.opts,
         )
 
@@ -185,14 +186,17 @@ class ImageGenerationStack(pulumi.ComponentResource):
         )
 
     def _custom_domain(self, hostname: str) -> None:
-        """Bound when something answers behind it; taken from the Worker that it may have been bound to until then."""
+        """Bound when something answers behind it. When the Worker is renamed, the old binding has to go first:
+        Cloudflare moves no host name from one Worker's name to another."""
         cloudflare.WorkersCustomDomain(
             "gateway-domain",
             account_id=self.config.account_id,
             hostname=hostname,
             service=self.api.worker_name,
             zone_id=self.config.zone_id,
-            opts=pulumi.ResourceOptions.merge(self.opts, pulumi.ResourceOptions(depends_on=[self.traffic])),
+            opts=pulumi.ResourceOptions.merge(
+                self.opts, pulumi.ResourceOptions(depends_on=[self.traffic], delete_before_replace=True)
+            ),
         )
 
     def _outputs(self) -> dict[str, pulumi.Input[Any]]:

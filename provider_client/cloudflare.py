@@ -137,7 +137,7 @@ class CloudflareApi:
 
     def worker_behind(self, hostname: str) -> str | None:
         """The name of the Worker that a custom domain is bound to."""
-        domains = self._call("GET", "workers/domains").get("items") or ()
+        domains = self._call("GET", "workers/domains", params={"hostname": hostname}).get("items") or ()
         return next((str(domain["service"]) for domain in domains if domain.get("hostname") == hostname), None)
 
     def subdomain(self) -> str:

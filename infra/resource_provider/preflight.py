@@ -28,8 +28,8 @@ class PreflightController:
         if missing or not is_known(inputs):
             return Checked(inputs, missing)
         api = cloudflare(session, inputs["accountId"], deadline_seconds=LOOK_UP_SECONDS)
-        worker, bucket = _worker_failure(api, old_inputs, inputs), _bucket_failure(api, old_inputs, inputs)
-        return Checked(inputs, tuple(failure for failure in (worker, bucket) if failure))
+        found = [look(api, old_inputs, inputs) for look in (_worker_failure, _bucket_failure, _domain_failure)]
+        return Checked(inputs, tuple(failure for failure in found if failure))
 
     def diff(self, session: Session, resource_id: str, state: Properties, inputs: Properties) -> Diff:
         """What was taken over stays taken over: its keys may go without a difference."""
@@ -126,6 +126,22 @@ def _bucket_failure(api: CloudflareApi, old: Properties, inputs: Properties) -> 
             "Let the stack make it: pulumi config rm adoptBucket",
         )
     return None
+
+
+def _domain_failure(api: CloudflareApi, old: Properties, inputs: Properties) -> Failure | None:
+    """Cloudflare refuses to take a host name from another Worker: with a 409, which its plugin repeats for minutes.
+
+    A name that no Worker has any more is the former one of this stack's own.
+    """
+    hostname = inputs.get("customDomain")
+    behind = api.worker_behind(hostname) if hostname else None
+    if behind in (None, inputs["workerName"], old.get("workerName")) or api.worker(behind) is None:
+        return None
+    return Failure(
+        "customDomain",
+        f"{hostname} is bound to the Worker {behind}, which is not of this stack, and Cloudflare does not move it. "
+        "Unbind it there, or use another: pulumi config set customDomain <host name>",
+    )
 
 
 def _is_ours(old: Properties, inputs: Properties, name: str) -> bool:

@@ -264,6 +264,7 @@ class Preflight(_Resource):
         workers_dev: pulumi.Input[bool],
         adopt_worker_id: pulumi.Input[str] | None = None,
         adopt_bucket: pulumi.Input[str] | None = None,
+        custom_domain: pulumi.Input[str] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         inputs = {
@@ -273,6 +274,7 @@ class Preflight(_Resource):
             "workersDev": workers_dev,
             "adoptWorkerId": adopt_worker_id,
             "adoptBucket": adopt_bucket,
+            "customDomain": custom_domain,
         }
         super().__init__(f"{PACKAGE}:index:Preflight", resource_name, _present(inputs), opts)
 

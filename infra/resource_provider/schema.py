@@ -78,6 +78,7 @@ _PREFLIGHT_INPUTS = {
     "workersDev": {"type": "boolean"},
     "adoptWorkerId": _STRING,
     "adoptBucket": _STRING,
+    "customDomain": _STRING,
 }
 _PROVIDER_INPUTS = {
     "cloudflareApiToken": _SECRET,

@@ -193,6 +193,20 @@ def test_a_deleted_worker_is_gone(cloud: Cloud) -> None:
     assert cloud.refused("GET", "/workers/scripts/gateway/deployments") == (404, 10007)
 
 
+def test_a_host_name_is_taken_from_another_worker_only_when_told_to(cloud: Cloud) -> None:
+    cloud.worker("gateway")
+    cloud.worker("shop")
+    bound = {"hostname": "images.example.com", "service": "gateway", "zone_id": "f" * 32}
+    cloud.result("PUT", "/workers/domains", json=bound)
+    assert cloud.result("PUT", "/workers/domains", json=bound)["service"] == "gateway"
+    moved = {**bound, "service": "shop"}
+    assert cloud.refused("PUT", "/workers/domains", json=moved) == (409, 100116)
+    cloud.result("PUT", "/workers/domains", json={**moved, "override_existing_origin": True})
+    for hostname, services in (("images.example.com", ["shop"]), ("other.example.com", [])):
+        listed = cloud.result("GET", "/workers/domains", params={"hostname": hostname})
+        assert [domain["service"] for domain in listed] == services
+
+
 def test_a_secret_put_makes_and_deploys_a_version(cloud: Cloud) -> None:
     cloud.serve(ANSWER)
     secret = {"name": "KEY", "text": "dummy", "type": "secret_text"}

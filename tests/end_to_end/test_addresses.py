@@ -104,6 +104,20 @@ def test_a_gateway_on_a_custom_domain_alone(project: Project, emulator: Emulator
     expect_success(project.pulumi("preview", "--expect-no-changes"))
 
 
+def test_a_renamed_worker_keeps_its_custom_domain(
+    project: Project, emulator: Emulator, http: httpx.Client
+) -> None:
+    """Cloudflare takes a host name from no other Worker, so the former binding goes before the new one comes."""
+    host = f"images.example.localhost:{emulator.port}"
+    project.set("customDomain", host)
+    project.set("zoneId", ZONE)
+    expect_success(project.pulumi("up", "--skip-preview"))
+    project.set("workerName", "renamed")
+    expect_success(project.pulumi("up", "--skip-preview"))
+    assert [domain["service"] for domain in cloudflare(project, "workers/domains")] == ["renamed"]
+    assert http.get(f"http://{host}/health").json()["provider"] == "scenario"
+
+
 def test_a_first_up_that_fails_leaves_a_custom_domain_dark(
     project: Project, emulator: Emulator, cloud: EmulatedCloud
 ) -> None:

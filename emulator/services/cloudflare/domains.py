@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from emulator.services.cloudflare.envelope import json_object, not_found, success
+from emulator.services.cloudflare.envelope import Refusal, json_object, not_found, success
 from emulator.services.cloudflare.state import SUBDOMAIN, Account, JSONObject, WorkerDomain
+
+HOSTNAME_IN_USE_CODE = 100116
+# code and words as users report them (alchemy-run/alchemy-async #1384, 2026-04-13)
+HOSTNAME_IN_USE = (
+    "Hostname '{}' already in use by other custom domain. Either delete it, try a different hostname, "
+    "or use the option 'override_existing_origin' to override."
+)
 
 
 class Domains:
@@ -15,10 +22,12 @@ class Domains:
         self.account = account
 
     async def put(self, request: web.Request) -> web.Response:
-        """PUT /workers/domains: bind a hostname to a Worker, moving it when it is bound already."""
+        """PUT /workers/domains: bind a hostname to a Worker; away from another one only when told to."""
         body = await json_object(request)
         hostname, service = str(body["hostname"]), self.account.worker(str(body["service"])).name
         known = next((item for item in self.account.domains.values() if item.hostname == hostname), None)
+        if known and known.service != service and body.get("override_existing_origin") is not True:
+            raise Refusal(409, HOSTNAME_IN_USE_CODE, HOSTNAME_IN_USE.format(hostname))
         domain = WorkerDomain(
             id=known.id if known else self.account.new_id(),
             hostname=hostname,
@@ -30,9 +39,11 @@ class Domains:
         self.account.domains[domain.id] = domain
         return success(domain_view(domain))
 
-    async def listing(self, _request: web.Request) -> web.Response:
-        """GET /workers/domains."""
-        return success([domain_view(domain) for domain in self.account.domains.values()])
+    async def listing(self, request: web.Request) -> web.Response:
+        """GET /workers/domains[?hostname=]."""
+        hostname = request.query.get("hostname")
+        domains = self.account.domains.values()
+        return success([domain_view(domain) for domain in domains if hostname in {None, domain.hostname}])
 
     async def read(self, request: web.Request) -> web.Response:
         """GET /workers/domains/{domain}."""

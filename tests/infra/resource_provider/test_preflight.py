@@ -22,10 +22,11 @@ ADOPTING = {**INPUTS, "adoptWorkerId": LEGACY["id"], "adoptBucket": "gateway-ass
 
 
 class Account:
-    """Cloudflare's API with these Workers and buckets."""
+    """Cloudflare's API with these Workers and buckets, and with `domains` that are bound to Workers."""
 
     def __init__(self, *workers: dict[str, Any], buckets: tuple[str, ...] = ()) -> None:
         self.workers, self.buckets = workers, buckets
+        self.domains: list[dict[str, str]] = []
         self.refusal: httpx.Response | None = None
         self.sent: list[tuple[str, Any]] = []
 
@@ -39,6 +40,8 @@ class Account:
         found: Any = next((worker for worker in self.workers if name in (worker["id"], worker["name"])), None)
         if kind == "r2/buckets":
             found = {"name": name} if name in self.buckets else None
+        if name == "domains":
+            found = self.domains
         if found is None:
             return httpx.Response(
                 404, json={"success": False, "errors": [{"code": 10007, "message": "not found"}]}
@@ -94,6 +97,23 @@ def test_what_an_earlier_run_made_is_no_clash() -> None:
 def test_another_name_is_held_against_what_exists_again() -> None:
     renamed = {**INPUTS, "workerName": "other"}
     assert "workerName" in failures(Account(LEGACY, buckets=("gateway-assets",)), INPUTS, old=renamed)
+
+
+@pytest.mark.parametrize(
+    ("behind", "former_name", "refused"),
+    [("shop", None, True), ("gateway", None, False), ("shop", "shop", False), ("gone", None, False)],
+    ids=["another Worker's", "ours", "ours, about to be renamed", "ours, renamed by a run that was interrupted"],
+)
+def test_a_host_name_stays_with_the_worker_that_has_it(
+    behind: str, former_name: str | None, refused: bool
+) -> None:
+    """Found in the preview; the official plugin would repeat Cloudflare's 409 for minutes, traffic moved."""
+    account = Account({"id": "6" * 32, "name": "shop"})
+    account.domains = [{"hostname": "images.example.com", "service": behind}]
+    old = {**INPUTS, "workerName": former_name} if former_name else None
+    found = failures(account, {**INPUTS, "customDomain": "images.example.com"}, old)
+    assert set(found) == ({"customDomain"} if refused else set())
+    assert not refused or "bound to the Worker shop" in found["customDomain"]
 
 
 @pytest.mark.parametrize(
