@@ -125,10 +125,7 @@ class ImageGenerationStack(pulumi.ComponentResource):
     def _gateway_url(self) -> pulumi.Output[str]:
         if self.config.custom_domain and not self.config.workers_dev:
             return pulumi.Output.from_input(origin_of(self.config.custom_domain))
-        provider = self.config.image_generation_provider
-        return pulumi.Output.all(self.api.version_ids[provider], self.api.preview_urls[provider]).apply(
-            lambda found: gateway_origin(*found)
-        )
+        return self.api.preview_urls[self.config.image_generation_provider].apply(gateway_origin)
 
     def _plan(self, stage: Literal["candidate", "live"], provider: str, assets: int) -> dict[str, Any]:
         plan = configured_plan(self.config, stage=stage, provider=provider, assets=assets)

@@ -56,7 +56,10 @@ class ImageApi(pulumi.ComponentResource):
         }
         self.version_ids = {provider: version.id for provider, version in versions.items()}
         self.preview_urls = {
-            provider: version.urls.apply(lambda urls: urls[0]) for provider, version in versions.items()
+            provider: pulumi.Output.all(version.id, version.urls, self.worker_name).apply(
+                lambda found: preview_address(*found)
+            )
+            for provider, version in versions.items()
         }
         self.register_outputs({"workerName": self.worker_name, "versions": self.version_ids})
 
@@ -107,9 +110,17 @@ def _module(module: WorkerModule) -> cloudflare.WorkerVersionModuleArgs:
     )
 
 
-def gateway_origin(version_id: str, preview_url: str) -> str:
-    """The Worker's own address, from a version's preview address, which is `<8 hex digits>-` in front of it.
+def preview_address(version_id: str, urls: Sequence[str], worker_name: str) -> str:
+    """A version's own address under the Worker's present name: `urls` names the one that it was uploaded under.
 
-    Source: Cloudflare's documentation of preview URLs (cloudflare.md 4.1): it saves a call for the subdomain.
+    `<8 hex digits>-<worker>` under the account's subdomain (Cloudflare's documentation of preview URLs, cloudflare.md
+    4.1); so the subdomain needs no call of its own.
     """
-    return preview_url.replace(f"{version_id[:8]}-", "", 1)
+    scheme, _, host = urls[0].partition("://")
+    return f"{scheme}://{version_id[:8]}-{worker_name}.{host.partition('.')[2]}"
+
+
+def gateway_origin(preview: str) -> str:
+    """The Worker's own address: that of a version without the version's 8 digits."""
+    scheme, _, host = preview.partition("://")
+    return f"{scheme}://{host.partition('-')[2]}"
