@@ -269,6 +269,26 @@ def test_marked_tokens_are_refused_in_cloudflares_form(cloud: Cloud, token: str,
         assert answer.json() == recorded("30-401")[0]["answer"]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PUT", "/workers/workers/gateway", {"subdomain": 1}),
+        ("POST", "/workers/workers/gateway/versions", {**version_body({"index.js": ANSWER}), "annotations": "x"}),
+        ("POST", "/workers/workers/gateway/versions", {**version_body({"index.js": ANSWER}), "modules": [1]}),
+        ("POST", "/workers/scripts/gateway/deployments", {"strategy": "percentage", "versions": [1]}),
+        ("PUT", "/workers/domains", {}),
+        ("GET", "/workers/scripts/gateway/versions?per_page=x", None),
+    ],
+)
+def test_a_malformed_field_is_refused_in_cloudflares_form(
+    cloud: Cloud, method: str, path: str, body: object
+) -> None:
+    """Not with a 500, which the official plugin would repeat for minutes; and nothing of it is kept."""
+    cloud.worker()
+    assert cloud.refused(method, path, json=body) == (400, 10021)
+    assert cloud.result("GET", "/workers/workers/gateway/versions") == []
+
+
 def test_another_account_is_not_served(cloud: Cloud) -> None:
     other = cloud.account.replace("0123456789abcdef0123456789abcdef", "f" * 32)
     assert cloud.http.get(f"{other}/r2/buckets", headers=cloud.authorization).status_code == 403

@@ -10,7 +10,13 @@ from aiohttp import web
 from emulator.services.cloudflare.buckets import Buckets
 from emulator.services.cloudflare.deployments import Deployments
 from emulator.services.cloudflare.domains import Domains
-from emulator.services.cloudflare.envelope import AUTHENTICATION_CODE, Refusal, error_envelope, refusal
+from emulator.services.cloudflare.envelope import (
+    AUTHENTICATION_CODE,
+    VALIDATION_CODE,
+    Refusal,
+    error_envelope,
+    refusal,
+)
 from emulator.services.cloudflare.objects import Objects
 from emulator.services.cloudflare.scripts import Scripts
 from emulator.services.cloudflare.state import Account
@@ -112,6 +118,9 @@ class Cloudflare:
                 return await handler(request)
             except Refusal as error:
                 return refusal(error.status, error.code, error.message)
+            except (AttributeError, KeyError, TypeError, ValueError) as error:  # a field of a form the API has not
+                logger.warning("Cloudflare call with a malformed field: %s %s", request.method, request.path)
+                return refusal(400, VALIDATION_CODE, f"A field is missing or malformed ({error!r}).")
 
         return guarded
 

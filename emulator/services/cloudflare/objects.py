@@ -30,7 +30,7 @@ class Objects:
             delimiter="",
             cursor=query.get("cursor", ""),
             start_after="",
-            limit=min(LARGEST_PAGE, int(query.get("per_page", LARGEST_PAGE))),
+            limit=max(1, min(LARGEST_PAGE, int(query.get("per_page", LARGEST_PAGE)))),
         )
         more = {"cursor": page.cursor or "", "is_truncated": bool(page.cursor), "per_page": LARGEST_PAGE}
         return success([_view(item) for item in page.objects], result_info=more)

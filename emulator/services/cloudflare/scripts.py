@@ -176,7 +176,7 @@ def version_item(version: Version) -> JSONObject:
         "author_email": AUTHOR_EMAIL,
         "hasPreview": True,
     }
-    annotations = {**version.body.get("annotations", {}), "workers/triggered_by": "create_version_api"}
+    annotations = {**version.body["annotations"], "workers/triggered_by": "create_version_api"}
     return {"id": version.id, "number": version.number, "metadata": metadata, "annotations": annotations}
 
 

@@ -172,6 +172,7 @@ def add_version(account: Account, worker: Worker, body: JSONObject) -> Version:
     """Check an upload and keep it as the Worker's newest version."""
     body = {name: value for name, value in body.items() if value is not None}
     body.setdefault("usage_model", "standard")
+    body["annotations"] = dict(body.get("annotations") or {})
     body["bindings"] = sorted(resolved_bindings(worker, body), key=lambda item: str(item["name"]))
     check_modules(body)
     check_buckets(account, {item["bucket_name"] for item in body["bindings"] if item["type"] == "r2_bucket"})
@@ -237,7 +238,7 @@ def version_view(account: Account, worker: Worker, version: Version, *, modules:
     """A version as the API shows it: without the text of secrets, with modules only when asked."""
     shown = {name: value for name, value in version.body.items() if name != "modules" or modules}
     urls = [account.worker_url(f"{version.id[:8]}-{worker.name}")] if worker.serves_previews else []
-    annotations = {**version.body.get("annotations", {}), "workers/triggered_by": "create_version_api"}
+    annotations = {**version.body["annotations"], "workers/triggered_by": "create_version_api"}
     return {
         **deepcopy(shown),
         "id": version.id,
