@@ -8,7 +8,8 @@ to stand, not by who is said to have sent them: proxies and wrappers mix the sha
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,8 @@ from provider_client.errors import ApiError, DeadlineExceeded, SwitchbackError, 
 Body = Mapping[str, Any]
 
 LONGEST_PAGE = 20_000
+MOST_ITEMS = 20
+TRACEBACK = re.compile(r"Traceback \(most recent call last\):(?:\n[ \t][^\n]*)*\n?")
 FAILED_JOBS = frozenset({"FAILED", "TIMED_OUT", "CANCELLED", "failure", "canceled", "cancelled", "failed"})
 FINISHED_JOBS = frozenset({"COMPLETED", "success", "success_no_images"})
 
@@ -45,8 +48,10 @@ class Words:
             self.codes.append(value)
 
     def text(self, value: object) -> None:
-        if isinstance(value, str) and value.strip() and value.strip() not in self.texts:
-            self.texts.append(value.strip())
+        """What was raised is kept of a traceback, where it was raised is not."""
+        text = TRACEBACK.sub("", value).strip() if isinstance(value, str) else ""
+        if text and text not in self.texts:
+            self.texts.append(text)
 
     def signal(self, provider: str, status: int | None) -> Signal:
         return Signal(provider, status, " ".join(self.codes), "\n".join(self.texts))
@@ -103,16 +108,15 @@ def _of_exception(error: BaseException, provider: str) -> Signal:
 def _of_response(response: httpx.Response, provider: str) -> Signal:
     words = Words()
     body = _json(response)
-    content_type = response.headers.get("content-type", "")
     if isinstance(body, Mapping):
         _read_body(body, words)
-    elif "html" in content_type or response.text.lstrip()[:1] == "<":
+    elif "html" in response.headers.get("content-type", "") or response.text.lstrip()[:1] == "<":
         words.code("answer:html")
         words.text(_visible(response.text))
-    elif body is None and response.is_success:
-        words.code("answer:not_json")
-    if body is None and "html" not in content_type:
-        words.text(response.text)
+    else:
+        if response.is_success:
+            words.code("answer:not_json")
+        _read_text(response.text if body is None else body, words)
     return words.signal(provider, response.status_code)
 
 
@@ -134,9 +138,8 @@ def _read_body(body: Body, words: Words) -> None:
         _read_history(entry, words)
     if isinstance(body.get("job"), Mapping):
         _read_job(body["job"], words)
-    elif isinstance(body.get("data"), Mapping):
-        _read_frame(body, words)
     else:
+        _read_frame(body.get("type"), body.get("data"), words)
         _read_job(body, words)
         _read_node_errors(body.get("node_errors"), words)
 
@@ -163,10 +166,11 @@ def _read_result(status: str, job: Body, output: object, words: Words) -> None:
     metadata = job.get("metadata")
     if isinstance(metadata, Mapping):
         holder = {"images": metadata.get("assetIds")}
-    if not holder.get("images"):
+    if not _items(holder.get("images")):
         words.code("result:none")
-        words.text("success was reported without an image")
-    elif holder.get("errors"):
+        if holder.get("status") != "error":  # worker-comfyui before 5.0 says in this way what went wrong
+            words.text("success was reported without an image")
+    elif _items(holder.get("errors")):
         words.code("result:partial")
         words.text("the result is incomplete")
 
@@ -188,9 +192,12 @@ def _read_text(value: object, words: Words) -> None:
     elif isinstance(value, Mapping):
         for key in ("message", "msg", "actionName", "error"):
             words.text(value.get(key))
-    elif isinstance(value, Sequence):
-        for item in value[:20]:
-            _read_text(item, words)
+    for item in _items(value)[:MOST_ITEMS]:
+        _read_text(item, words)
+
+
+def _items(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _read_error(error: object, words: Words) -> None:
@@ -222,12 +229,18 @@ def _read_node_errors(node_errors: object, words: Words) -> None:
         return
     words.code("node_errors")
     for node in node_errors.values():
-        errors = node.get("errors") if isinstance(node, Mapping) else None
-        for error in errors if isinstance(errors, Sequence) else ():
-            extra = error.get("extra_info")
-            field = extra.get("input_name", "") if isinstance(extra, Mapping) else ""
-            words.code(f"{error.get('type', '')}:{field}")
-            words.text(": ".join(str(error[key]) for key in ("message", "details") if error.get(key)))
+        for error in _items(_field(node, "errors")):
+            words.code(f"{_text_at(error, 'type')}:{_text_at(_field(error, 'extra_info'), 'input_name')}")
+            words.text(": ".join(filter(None, (_text_at(error, "message"), _text_at(error, "details")))))
+
+
+def _field(value: object, key: str) -> object:
+    return value.get(key) if isinstance(value, Mapping) else None
+
+
+def _text_at(value: object, key: str) -> str:
+    found = _field(value, key)
+    return found if isinstance(found, str) else ""
 
 
 def _history_entries(body: Body) -> Iterator[Body]:
@@ -239,21 +252,21 @@ def _history_entries(body: Body) -> Iterator[Body]:
 
 
 def _read_history(entry: Body, words: Words) -> None:
-    for message in entry["status"].get("messages") or ():
-        name, content = message if isinstance(message, Sequence) and len(message) == 2 else ("", {})
-        _read_frame({"type": name, "data": content}, words)
+    for message in _items(entry["status"].get("messages")):
+        name, content = [*_items(message), None, None][:2]
+        _read_frame(name, content, words)
     if entry["status"].get("status_str") == "success" and not entry.get("outputs"):
         words.code("result:none")
         words.text("success was reported without an image")
 
 
-def _read_frame(frame: Body, words: Words) -> None:
+def _read_frame(name: object, content: object, words: Words) -> None:
     """One event of a run, as in a history entry and on the WebSocket."""
-    if frame.get("type") == "execution_interrupted":
+    if name == "execution_interrupted":
         words.code("execution_interrupted")
         words.text("the run was interrupted")
-    elif frame.get("type") == "execution_error":
-        _read_execution_error(frame.get("data"), words)
+    elif name == "execution_error":
+        _read_execution_error(content, words)
 
 
 def _read_execution_error(error: object, words: Words) -> None:

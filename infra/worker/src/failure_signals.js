@@ -6,6 +6,8 @@
 const FAILED_JOBS = new Set(["FAILED", "TIMED_OUT", "CANCELLED", "failure", "canceled", "cancelled", "failed"]);
 const FINISHED_JOBS = new Set(["COMPLETED", "success", "success_no_images"]);
 const LONGEST_PAGE = 20_000;
+const MOST_ITEMS = 20;
+const TRACEBACK = /Traceback \(most recent call last\):(?:\n[ \t][^\n]*)*\n?/g;
 
 /** Codes and texts in the order in which they are found, each once. */
 class Words {
@@ -16,8 +18,10 @@ class Words {
     if (typeof value === "string" && value) this.codes.add(value);
   }
 
+  /** What was raised is kept of a traceback, where it was raised is not. */
   text(value) {
-    if (typeof value === "string" && value.trim()) this.texts.add(value.trim());
+    const text = typeof value === "string" ? value.replace(TRACEBACK, "").trim() : "";
+    if (text) this.texts.add(text);
   }
 
   signal(provider, status) {
@@ -41,9 +45,9 @@ export function signalOfAnswer(text, contentType, provider, status) {
   } else if (contentType.includes("html") || text.trimStart().startsWith("<")) {
     words.code("answer:html");
     words.text(visible(text));
-  } else if (body === undefined) {
+  } else {
     if (status < 300) words.code("answer:not_json");
-    words.text(text);
+    readText(body ?? text, words);
   }
   return words.signal(provider, status);
 }
@@ -56,8 +60,8 @@ function visible(page) {
 function readBody(body, words) {
   for (const entry of historyEntries(body)) readHistory(entry, words);
   if (isObject(body.job)) return readJob(body.job, words);
+  readFrame([body.type, body.data], words);
   readJob(body, words);
-  readFrame(body.type, body.data, words);
   readNodeErrors(body.node_errors, words);
 }
 
@@ -77,10 +81,11 @@ function readResult(job, words) {
   let holder = job.status === "success_no_images" ? job : {};
   if (isObject(job.output)) holder = job.output;
   if (isObject(job.metadata)) holder = { images: job.metadata.assetIds };
-  if (!holder.images?.length) {
+  if (items(holder.images).length === 0) {
     words.code("result:none");
-    words.text("success was reported without an image");
-  } else if (holder.errors?.length) {
+    // worker-comfyui before 5.0 says in this way what went wrong
+    if (holder.status !== "error") words.text("success was reported without an image");
+  } else if (items(holder.errors).length > 0) {
     words.code("result:partial");
     words.text("the result is incomplete");
   }
@@ -97,7 +102,7 @@ function readMessages(body, words) {
 /** A message, a list of them, or the objects in which servers wrap them. */
 function readText(value, words) {
   if (typeof value === "string") words.text(value);
-  else if (Array.isArray(value)) value.slice(0, 20).forEach((item) => readText(item, words));
+  else if (Array.isArray(value)) value.slice(0, MOST_ITEMS).forEach((item) => readText(item, words));
   else if (isObject(value)) ["message", "msg", "actionName", "error"].forEach((key) => words.text(value[key]));
 }
 
@@ -122,9 +127,9 @@ function readNodeErrors(nodeErrors, words) {
   if (!isObject(nodeErrors) || Object.keys(nodeErrors).length === 0) return;
   words.code("node_errors");
   for (const node of Object.values(nodeErrors)) {
-    for (const error of node?.errors ?? []) {
-      words.code(`${error.type ?? ""}:${error.extra_info?.input_name ?? ""}`);
-      words.text([error.message, error.details].filter(Boolean).join(": "));
+    for (const error of items(node?.errors)) {
+      words.code(`${textOf(error?.type)}:${textOf(error?.extra_info?.input_name)}`);
+      words.text([error?.message, error?.details].map(textOf).filter(Boolean).join(": "));
     }
   }
 }
@@ -136,14 +141,15 @@ function historyEntries(body) {
 }
 
 function readHistory(entry, words) {
-  for (const [name, content] of entry.status.messages ?? []) readFrame(name, content, words);
+  for (const message of items(entry.status.messages)) readFrame(items(message), words);
   if (entry.status.status_str === "success" && Object.keys(entry.outputs ?? {}).length === 0) {
     words.code("result:none");
     words.text("success was reported without an image");
   }
 }
 
-function readFrame(type, content, words) {
+/** One event of a run, as in a history entry and on the WebSocket. */
+function readFrame([type, content], words) {
   if (type === "execution_interrupted") {
     words.code("execution_interrupted");
     words.text("the run was interrupted");
@@ -158,6 +164,14 @@ function readExecutionError(error, words) {
   words.code(error.exception_type);
   words.text(error.exception_message);
   words.text(error.error_message);
+}
+
+function items(value) {
+  return Array.isArray(value) ? value : [];
+}
+
+function textOf(value) {
+  return typeof value === "string" ? value : "";
 }
 
 function isObject(value) {

@@ -3,6 +3,8 @@
 import table from "./generated/failure_kinds.js";
 
 const LONGEST_MESSAGE = 300;
+const LONGEST_TEXT = 20_000; // a traceback or a tensor that slipped in must not slow the patterns down
+const SENTENCE_STARTS = ["\n", '"', ". ", "Message: "];
 const TITLES = { scenario: "Scenario", comfyui: "ComfyUI", runpod: "RunPod" };
 
 const patterns = table.patterns.map((pattern) => ({
@@ -23,16 +25,17 @@ export class ProviderFailure extends Error {
  * @param {{provider: string, status: number | null, code: string, text: string}} signal
  * @returns {{kind: string, message: string, mitigation: string, retryable: boolean, provider_code?: string}}
  */
-export function classify(signal, settings, secrets = []) {
+export function classify({ provider, status, code, text }, settings, secrets = []) {
+  const signal = { provider, status, code: code.slice(0, LONGEST_TEXT), text: text.slice(0, LONGEST_TEXT) };
   const pattern = patterns.find((candidate) => matches(candidate, signal));
   const kind = pattern?.kind ?? "UNKNOWN";
   const { retryable, mitigation } = { ...table.kinds[kind], ...pattern };
   return {
     kind,
-    message: publicMessage(signal, secrets),
-    mitigation: fillIn(mitigation, signal.provider, settings),
+    message: publicMessage(signal, pattern, secrets),
+    mitigation: fillIn(mitigation, provider, settings),
     retryable,
-    provider_code: publicText(signal.code, secrets).slice(0, 100) || (signal.status ? `HTTP ${signal.status}` : undefined),
+    provider_code: publicText(signal.code, secrets).slice(0, 100) || (status ? `HTTP ${status}` : undefined),
   };
 }
 
@@ -45,10 +48,21 @@ function matches(pattern, { provider, status, code, text }) {
   );
 }
 
-function publicMessage({ provider, status, code, text }, secrets) {
-  const said = publicText(text, secrets).slice(0, LONGEST_MESSAGE);
+function publicMessage({ provider, status, code, text }, pattern, secrets) {
+  const lines = sentence(text, pattern).split("\n").map((line) => line.trim());
+  const said = publicText(lines.filter(Boolean).join("; "), secrets);
   const what = said || code || (status ? `HTTP ${status}` : "no answer");
-  return `${TITLES[provider] ?? provider}: ${what}`;
+  return `${TITLES[provider] ?? provider}: ${what.length > LONGEST_MESSAGE ? `${what.slice(0, LONGEST_MESSAGE - 1)}…` : what}`;
+}
+
+/** The lines that say why; a long dump is cut to the sentence or quotation in which the pattern matched. */
+function sentence(text, pattern) {
+  const [said] = text.split(". Raw response:");
+  const match = said.length > LONGEST_MESSAGE ? pattern?.text?.exec(said) : null;
+  if (!match) return said;
+  const before = said.slice(0, match.index);
+  const start = Math.max(...SENTENCE_STARTS.map((mark) => (before.includes(mark) ? before.lastIndexOf(mark) + mark.length : 0)));
+  return said.slice(start).split(/["\n]/, 1)[0];
 }
 
 /** A provider's words without addresses, paths of its server, credentials, and what it listed after them. */
