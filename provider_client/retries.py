@@ -25,18 +25,18 @@ class RetryPolicy:
     """When to repeat and how long to wait, in seconds. A longer Retry-After ends the attempts at once."""
 
     statuses: frozenset[int]
-    exceptions: tuple[type[httpx.TransportError], ...]
+    exceptions: tuple[type[httpx.RequestError], ...]
     attempts: int = 4
     first_wait: float = 0.5
     longest_wait: float = 8.0
     longest_retry_after: float = 60.0
 
-    def repeats(self, outcome: httpx.Response | httpx.TransportError) -> bool:
+    def repeats(self, outcome: httpx.Response | httpx.RequestError) -> bool:
         if isinstance(outcome, httpx.Response):
             return outcome.status_code in self.statuses
         return isinstance(outcome, self.exceptions)
 
-    def wait(self, attempt: int, outcome: httpx.Response | httpx.TransportError, jitter: float) -> float | None:
+    def wait(self, attempt: int, outcome: httpx.Response | httpx.RequestError, jitter: float) -> float | None:
         """Seconds before the next attempt; None means to give up. `jitter` is 0 to 1 (full jitter above half)."""
         if attempt >= self.attempts or not self.repeats(outcome):
             return None
@@ -48,7 +48,7 @@ class RetryPolicy:
 
 READ = RetryPolicy(
     statuses=frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524}),
-    exceptions=(httpx.TransportError,),
+    exceptions=(httpx.RequestError,),
 )
 SUBMIT = RetryPolicy(statuses=frozenset({429}), exceptions=NEVER_CONNECTED)
 
@@ -66,6 +66,8 @@ def retry_after_seconds(response: httpx.Response, now: datetime | None = None) -
         moment = parsedate_to_datetime(value)
     except ValueError:
         return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)  # an HTTP date is always GMT
     return max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())
 
 
@@ -78,20 +80,20 @@ def send(
     on_attempt: Callable[[], None] = lambda: None,
     jitter: Callable[[], float] = random.random,
 ) -> httpx.Response:
-    """The answer to `request`, after repeating it as the policy allows; raises the last httpx.TransportError."""
+    """The answer to `request`, after repeating it as the policy allows; raises the last httpx.RequestError."""
     attempt = 0
     while True:
         attempt += 1
         on_attempt()
-        outcome: httpx.Response | httpx.TransportError
+        outcome: httpx.Response | httpx.RequestError
         try:
             outcome = http.send(request)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             outcome = error
         wait = policy.wait(attempt, outcome, jitter())
         if wait is not None:
             clock.sleep(wait)
-        elif isinstance(outcome, httpx.TransportError):
+        elif isinstance(outcome, httpx.RequestError):
             raise outcome
         else:
             return outcome

@@ -139,7 +139,7 @@ class RunPodManagementApi:
             self._clock.sleep(wait)
         raise AssertionError("the policy ends the attempts")
 
-    def _error(self, outcome: httpx.Response | httpx.TransportError, method: str, path: str) -> SwitchbackError:
+    def _error(self, outcome: httpx.Response | httpx.RequestError, method: str, path: str) -> SwitchbackError:
         if isinstance(outcome, httpx.Response):
             return error_from_response(outcome, method, path)
         return UnreachableError(
@@ -149,7 +149,7 @@ class RunPodManagementApi:
 
     def _once(
         self, method: str, path: str, body: Mapping[str, object] | None, seconds: float
-    ) -> httpx.Response | httpx.TransportError:
+    ) -> httpx.Response | httpx.RequestError:
         patience = max(0.1, min(seconds, SECONDS_PER_ATTEMPT))
         try:
             return self._http.request(
@@ -159,7 +159,7 @@ class RunPodManagementApi:
                 headers={"Authorization": f"Bearer {self._key}"},
                 timeout=httpx.Timeout(patience, connect=min(patience, 5.0)),
             )
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             return error
 
 
@@ -216,7 +216,7 @@ def _problem(response: httpx.Response) -> Json:
     return body if isinstance(body, dict) else {}
 
 
-def _cause(error: httpx.TransportError) -> str:
+def _cause(error: httpx.RequestError) -> str:
     """The kind of failure in words; httpx's own text may name more than a person wants."""
     if isinstance(error, httpx.ConnectTimeout | httpx.ConnectError):
         return "no connection"

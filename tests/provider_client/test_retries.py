@@ -11,7 +11,7 @@ import pytest
 from provider_client.clock import ManualClock
 from provider_client.retries import READ, SUBMIT, RetryPolicy, retry_after_seconds, send
 
-Outcome = httpx.Response | httpx.TransportError
+Outcome = httpx.Response | httpx.RequestError
 
 
 def ask(outcomes: list[Outcome], policy: RetryPolicy) -> tuple[Outcome, int, float]:
@@ -22,7 +22,7 @@ def ask(outcomes: list[Outcome], policy: RetryPolicy) -> tuple[Outcome, int, flo
 
     def answer(request: httpx.Request) -> httpx.Response:
         outcome = next(answers)
-        if isinstance(outcome, httpx.TransportError):
+        if isinstance(outcome, httpx.RequestError):
             raise outcome
         return outcome
 
@@ -33,7 +33,7 @@ def ask(outcomes: list[Outcome], policy: RetryPolicy) -> tuple[Outcome, int, flo
         final = send(
             http, request, clock=clock, policy=policy, on_attempt=lambda: attempts.append(None), jitter=lambda: 1.0
         )
-    except httpx.TransportError as error:
+    except httpx.RequestError as error:
         final = error
     return final, len(attempts), clock.now()
 
@@ -42,6 +42,10 @@ def test_a_read_is_repeated_until_it_works_with_growing_waits() -> None:
     final, attempts, waited = ask([httpx.ReadTimeout("x"), httpx.Response(503), httpx.Response(200)], READ)
     assert isinstance(final, httpx.Response)
     assert (final.status_code, attempts, waited) == (200, 3, 1.5)
+
+
+def test_a_body_that_cannot_be_unpacked_is_read_again() -> None:
+    assert ask([httpx.DecodingError("bad gzip"), httpx.Response(200)], READ)[1] == 2
 
 
 def test_the_number_of_attempts_is_bounded() -> None:
@@ -95,6 +99,7 @@ def test_jitter_spreads_the_waits_over_half_of_their_length() -> None:
     [
         ("5", 5.0), ("0.5", 0.5), ("-3", 0.0), ("", None), ("soon", None),
         ("Mon, 23 Nov 2026 06:00:30 GMT", 30.0), ("Mon, 23 Nov 2026 05:00:00 GMT", 0.0),
+        ("Mon, 23 Nov 2026 06:00:30", 30.0), ("Mon, 23 Nov 2026 06:00:30 -0000", 30.0), ("nan", 0.0),
     ],
 )  # fmt: skip
 def test_both_forms_of_retry_after(value: str, seconds: float | None) -> None:

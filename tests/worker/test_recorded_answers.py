@@ -7,6 +7,8 @@ import json
 import re
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -29,13 +31,14 @@ class Replay(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Answerer)
-        self.answers: dict[str, tuple[int, str, str]] = {}
+        self.answers: dict[str, tuple[int, dict[str, str], str]] = {}
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
-    def answer(self, path: str, body: object, status: int = 200) -> None:
+    def answer(self, path: str, body: object, status: int = 200, **headers: str) -> None:
         """JSON, or a text as it stands."""
         content = body if isinstance(body, str) else json.dumps(body)
-        self.answers[path] = (status, "text/plain" if isinstance(body, str) else "application/json", content)
+        content_type = "text/plain" if isinstance(body, str) else "application/json"
+        self.answers[path] = (status, {"Content-Type": content_type, **headers}, content)
 
 
 class Answerer(BaseHTTPRequestHandler):
@@ -44,12 +47,13 @@ class Answerer(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         found = max((path for path in self.server.answers if self.path.startswith(path)), key=len)
-        status, content_type, content = self.server.answers[found]
+        status, headers, content = self.server.answers[found]
         job = ID.search(self.path)
         if job:  # recordings have ids of their own
             content = ID.sub(job.group(), content)
         self.send_response(status)
-        self.send_header("Content-Type", content_type)
+        for name, value in headers.items():
+            self.send_header(name, value)
         self.send_header("Content-Length", str(len(content.encode())))
         self.end_headers()
         self.wfile.write(content.encode())
@@ -164,3 +168,9 @@ def test_an_answer_of_no_known_form_is_no_crash(runpod: Gateway, server: Replay,
     assert answer.status_code in (200, 502, 503)
     if answer.status_code == 200:
         assert answer.json()["status"] == "failed"
+
+
+def test_a_retry_after_that_is_a_date_is_obeyed(runpod: Gateway, server: Replay) -> None:
+    moment = datetime.now(UTC) + timedelta(seconds=30)
+    server.answer("/pod/run", {}, 429, **{"Retry-After": format_datetime(moment, usegmt=True)})
+    assert 20 <= int(runpod.post(TXT2IMG).headers["Retry-After"]) <= 40

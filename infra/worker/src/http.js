@@ -125,7 +125,9 @@ function contentType({ headers }) {
   return headers.get("Content-Type") ?? "";
 }
 
+/** In seconds, from both of its forms (RFC 9110, 10.2.3). */
 function retryAfter({ headers }) {
-  const seconds = Number(headers.get("Retry-After"));
+  const value = headers.get("Retry-After") ?? "";
+  const seconds = /[a-z]{3}/i.test(value) ? (Date.parse(value) - Date.now()) / 1000 : Number(value);
   return seconds > 0 ? Math.min(seconds, LONGEST_RETRY_AFTER) : undefined;
 }
