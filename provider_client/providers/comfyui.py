@@ -138,13 +138,15 @@ def _submit(server: ComfyServer, job: str, graph: Mapping[str, Any]) -> str:
     body = {"prompt": graph, "prompt_id": job}
     try:
         answer = session.submit("/prompt", json=body)
-    except AmbiguousSubmit:
-        if _arrived(server, job):
+    except AmbiguousSubmit as lost:
+        with session.reconciling(lost, job):
+            has_arrived = _arrived(server, job)
+        if has_arrived:
             return job
         try:
             answer = session.submit("/prompt", json=body)  # the same id: nothing under it runs, waits or has run
-        except AmbiguousSubmit as lost:
-            session.fail_unknown(lost, job)
+        except AmbiguousSubmit as lost_again:
+            session.fail_unknown(lost_again, job)
     if answer.get("node_errors"):
         session.fail(answer, job)  # 200, and yet a part of the graph was refused
     return str(answer.get("prompt_id") or job)

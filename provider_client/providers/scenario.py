@@ -144,8 +144,7 @@ class ScenarioProvider:
         patience: Patience,
     ) -> Finished:
         route, body = request_of(stage, order, size, image, self._options)
-        created = _submit(session, route, body)
-        job = job_id(created)
+        job, created = _submit(session, route, body)
         last: dict[str, str] = {}
         with cancelling(lambda: _cancel(session, job)):
             done = patience.wait(
@@ -189,24 +188,23 @@ def request_of(
     return LEGACY_ROUTES[stage], body
 
 
-def job_id(answer: Mapping[str, Any]) -> str:
-    """The docs' quick start says `job.id`, everything else `job.jobId`."""
-    job = answer["job"]
-    return str(job.get("jobId") or job["id"])
-
-
-def _submit(session: Session, route: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+def _submit(session: Session, route: str, body: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """The job's id, and the answer that says what it costs."""
     before = datetime.now(UTC)
     try:
         answer: Mapping[str, Any] = session.submit(route, json=body)
     except AmbiguousSubmit as lost:
-        taken = _taken_since(session, body, before)
+        with session.reconciling(lost):
+            taken = _taken_since(session, body, before)
         if taken is None:
             session.fail_unknown(lost)
-        return {"job": taken}
+        answer = {"job": taken}
     if not isinstance(answer.get("job"), Mapping):
         session.fail(answer)
-    return answer
+    job = answer["job"].get("jobId") or answer["job"].get("id")  # the docs' quick start has `id`, all else `jobId`
+    if not isinstance(job, str):
+        session.fail_unknown(AmbiguousSubmit("answer:not_json", "the answer names no job"))
+    return job, answer
 
 
 def _taken_since(session: Session, body: Mapping[str, Any], before: datetime) -> Mapping[str, Any] | None:
@@ -216,7 +214,7 @@ def _taken_since(session: Session, body: Mapping[str, Any], before: datetime) ->
         for job in session.get("/jobs", pageSize="20").get("jobs", ())
         if (created := _moment(job.get("createdAt"))) is not None
         and created >= before - CLOCK_DIFFERENCE
-        and _same_input(job.get("metadata", {}).get("input") or {}, body)
+        and _same_input((job.get("metadata") or {}).get("input") or {}, body)
     ]
     return mine[0] if len(mine) == 1 else None
 

@@ -16,13 +16,17 @@ from provider_client.failures import ProviderError, classify
 from provider_client.retries import NEVER_CONNECTED, READ, SUBMIT, RetryPolicy, send
 from provider_client.workflows import WorkflowOptions
 
+# A proxy got no answer, or no whole one, from a server that may well have acted.
+MAYBE_TAKEN = {504: "transport:timeout", 520: "transport:truncated", 524: "transport:timeout"}
+MALFORMED = (LookupError, TypeError, AttributeError, ValueError)  # what reading an answer of another shape raises
+
 
 class AmbiguousSubmit(Exception):
     """A paid request went out and its answer got lost: it may or may not have been taken."""
 
-    def __init__(self, cause: httpx.TransportError) -> None:
-        super().__init__(type(cause).__name__)
-        self.cause = cause
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
 
 
 class Session:
@@ -66,8 +70,12 @@ class Session:
             response = send(self._http, request, clock=self.clock, policy=SUBMIT, on_attempt=self._count)
         except NEVER_CONNECTED as error:
             self.fail(error)
-        except httpx.TransportError as error:
-            raise AmbiguousSubmit(error) from None
+        except httpx.RequestError as error:
+            raise AmbiguousSubmit(signal_of(error, self.provider).code, type(error).__name__) from None
+        if response.status_code in MAYBE_TAKEN:
+            raise AmbiguousSubmit(MAYBE_TAKEN[response.status_code], f"HTTP {response.status_code}")
+        if response.is_success and _is_cut(response):
+            raise AmbiguousSubmit("transport:truncated", "the answer ended too early")
         return self._json(response)
 
     def download(self, url: str, **query: str) -> httpx.Response:
@@ -90,16 +98,23 @@ class Session:
 
     def fail_unknown(self, lost: AmbiguousSubmit, provider_job: str | None = None) -> NoReturn:
         """Nobody can tell whether the job was taken: sending it again might pay twice."""
-        code = f"submit:unknown {signal_of(lost.cause, self.provider).code}"
         text = f"nobody knows whether the job was taken ({lost}); it was not sent again"
-        self.fail(self.signal(code, text), provider_job)
+        self.fail(self.signal(f"submit:unknown {lost.code}", text), provider_job)
+
+    @contextmanager
+    def reconciling(self, lost: AmbiguousSubmit, provider_job: str | None = None) -> Iterator[None]:
+        """Looking for a lost submit: when the look fails, the job remains unknown, whatever the look failed of."""
+        try:
+            yield
+        except (ProviderError, *MALFORMED):
+            self.fail_unknown(lost, provider_job)
 
     @contextmanager
     def reading(self) -> Iterator[None]:
         """An answer of another shape than documented is the vendor's failure, not a crash of ours."""
         try:
             yield
-        except (LookupError, TypeError, AttributeError, ValueError) as error:
+        except MALFORMED as error:
             reason = f"an answer does not have the documented form ({type(error).__name__})"
             self.fail(self.signal("answer:not_json", reason))
 
@@ -132,7 +147,7 @@ class Session:
     def _send(self, request: httpx.Request, policy: RetryPolicy) -> httpx.Response:
         try:
             return send(self._http, request, clock=self.clock, policy=policy, on_attempt=self._count)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             self.fail(error)
 
     def _checked(self, response: httpx.Response) -> httpx.Response:
@@ -150,3 +165,14 @@ class Session:
         if not isinstance(body, Mapping):
             self.fail(self.signal("answer:not_json", f"the answer is a JSON {type(body).__name__}, not an object"))
         return body
+
+
+def _is_cut(response: httpx.Response) -> bool:
+    """Announced as JSON and none: the rest of it did not arrive."""
+    if "json" not in response.headers.get("content-type", ""):
+        return False
+    try:
+        response.json()
+    except ValueError:
+        return True
+    return False
