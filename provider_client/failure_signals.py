@@ -22,7 +22,6 @@ Body = Mapping[str, Any]
 LONGEST_PAGE = 20_000
 MOST_ITEMS = 20
 TRACEBACK = re.compile(r"Traceback \(most recent call last\):(?:\n[ \t][^\n]*)*\n?")
-FAILED_JOBS = frozenset({"FAILED", "TIMED_OUT", "CANCELLED", "failure", "canceled", "cancelled", "failed"})
 FINISHED_JOBS = frozenset({"COMPLETED", "success", "success_no_images"})
 
 
@@ -147,7 +146,7 @@ def _read_body(body: Body, words: Words) -> None:
 def _read_job(job: Body, words: Words) -> None:
     """A job of RunPod or Scenario, what worker-comfyui's handler returned, or any error body."""
     status = job.get("status")
-    if isinstance(status, str) and status in FAILED_JOBS:
+    if isinstance(status, str) and status not in FINISHED_JOBS:
         words.code(f"job:{status}")
     _read_error(job.get("error"), words)
     _read_messages(job, words)

@@ -166,7 +166,7 @@ def _given_up(server: ComfyServer, job: str) -> Signal:
 
 
 def _saved_image(session: Session, entry: Mapping[str, Any], output: str, job: str) -> dict[str, str]:
-    images = entry.get("outputs", {}).get(output, {}).get("images", [])
+    images = ((entry.get("outputs") or {}).get(output) or {}).get("images") or ()
     kept = [image for image in images if image.get("type") == "output"]
     if not kept:
         session.fail(session.signal("result:none", "success was reported without an image"), job)
@@ -177,7 +177,7 @@ def timings_of(entry: Mapping[str, Any]) -> Timings:
     """Milliseconds between the events that the history entry records; None where one is missing."""
     at: dict[str, float] = {
         name: event["timestamp"]
-        for name, event in entry.get("status", {}).get("messages", ())
+        for name, event in (entry.get("status") or {}).get("messages") or ()
         if "timestamp" in event
     }
     submitted = next((part["create_time"] for part in entry.get("prompt", ())

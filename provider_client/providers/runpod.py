@@ -31,6 +31,7 @@ POLL_SECONDS = 1.0
 LARGEST_BODY_BYTES = 10 * 1024 * 1024  # POST /run, RunPod's operation reference
 SHORTEST_TIMEOUT_MS = 5_000  # limit of a job's policy
 TTL_MARGIN_MS = 60_000  # our own cancellation comes first and says why; this is for when it cannot
+WAITING = frozenset({"IN_QUEUE", "IN_PROGRESS", "RUNNING"})
 
 
 class RunPodSettings(ProviderSettings):
@@ -139,25 +140,38 @@ def _submit(session: Session, body: Mapping[str, Any]) -> str:
 
 
 def _finished(session: Session, job: str, last: dict[str, str]) -> Mapping[str, Any] | None:
-    body: Mapping[str, Any] = session.get(f"/status/{job}")
-    status = str(body.get("status"))
-    last["status"] = status
-    if status in ("FAILED", "TIMED_OUT", "CANCELLED"):
+    body = _in_current_form(session.get(f"/status/{job}"))
+    last["status"] = str(body.get("status"))
+    if last["status"] in WAITING:
+        return None
+    if last["status"] != "COMPLETED":
         session.fail(body, job)
-    return body if status == "COMPLETED" else None
+    return body
+
+
+def _in_current_form(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """worker-comfyui before 5.0 gave one picture, as `message`: an address, or base64."""
+    output = body.get("output")
+    if not isinstance(output, Mapping) or output.get("status") != "success" or "images" in output:
+        return body
+    message = str(output.get("message"))
+    kind = "s3_url" if message.startswith(("http://", "https://")) else "base64"
+    return {**body, "output": {"images": [{"type": kind, "data": message}]}}
 
 
 def _first_image(session: Session, body: Mapping[str, Any], job: str) -> bytes:
-    output = body.get("output") or {}
+    found = body.get("output")
+    output = found if isinstance(found, Mapping) else {}
     images = output.get("images")
     if not images or output.get("errors"):  # errors beside the pictures: a part is missing, nobody says which
         session.fail(body, job)
-    image = images[0]
+    image = images[0] if isinstance(images[0], Mapping) else {}
+    data = str(image.get("data"))
     if image.get("type") == "s3_url":
-        return session.download(image["data"]).content
-    data = str(image.get("data", ""))
+        return session.download(data).content
+    encoded = "".join((data.partition(",")[2] if data.startswith("data:") else data).split())
     try:
-        return base64.b64decode(data.partition(",")[2] if data.startswith("data:") else data, validate=True)
+        return base64.b64decode(encoded, validate=True)
     except binascii.Error:
         session.fail(session.signal("result:not_an_image", "the result is not valid base64"), job)
 

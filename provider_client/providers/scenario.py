@@ -34,6 +34,7 @@ from provider_client.workflows import native_size
 CLOCK_DIFFERENCE = timedelta(minutes=2)  # between this machine and Scenario
 LARGEST_UPLOAD_BYTES = 6_000_000  # POST /assets; larger ones need an upload in parts
 POLL_SECONDS = 2.0  # docs.scenario.com advises 2 to 3 s
+IN_FLIGHT = frozenset({"pending", "queued", "warming-up", "in-progress", "finalizing"})
 
 Stage = Literal[Operation.TXT2IMG, Operation.IMG2IMG, Operation.REMOVE_BACKGROUND]
 
@@ -154,7 +155,7 @@ class ScenarioProvider:
                     f"deadline:{last['status']}", f"still {last['status']} when the time was over"
                 ),
             )
-        assets = done.get("metadata", {}).get("assetIds") or ()
+        assets = (done.get("metadata") or {}).get("assetIds")
         if not assets:
             session.fail({"job": done}, job)
         return Finished(job, assets[0], _creative_units(created), timings_of(done))
@@ -227,9 +228,11 @@ def _same_input(echoed: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
 def _finished(session: Session, job: str, last: dict[str, str]) -> Mapping[str, Any] | None:
     record: Mapping[str, Any] = session.field(session.get(f"/jobs/{job}"), "job")
     last["status"] = str(record.get("status"))
-    if last["status"] in ("failure", "canceled"):
+    if last["status"] in IN_FLIGHT:
+        return None
+    if last["status"] != "success":
         session.fail({"job": record}, job)
-    return record if last["status"] == "success" else None
+    return record
 
 
 def _upload(session: Session, picture: Picture) -> str:

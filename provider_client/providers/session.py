@@ -18,7 +18,10 @@ from provider_client.workflows import WorkflowOptions
 
 # A proxy got no answer, or no whole one, from a server that may well have acted.
 MAYBE_TAKEN = {504: "transport:timeout", 520: "transport:truncated", 524: "transport:timeout"}
-MALFORMED = (LookupError, TypeError, AttributeError, ValueError)  # what reading an answer of another shape raises
+# What reading an answer of another shape raises.
+MALFORMED = (LookupError, TypeError, AttributeError, ValueError, httpx.InvalidURL)
+# A storage that refuses says that the picture is gone or its link expired, and nothing about the provider's key.
+REFUSED_BY_STORAGE = frozenset({400, 401, 403, 404, 410})
 
 
 class AmbiguousSubmit(Exception):
@@ -79,12 +82,18 @@ class Session:
         return self._json(response)
 
     def download(self, url: str, **query: str) -> httpx.Response:
-        """The bytes behind a path of this API (with credentials) or a signed URL elsewhere (without)."""
-        request = self._request("GET", url, params=query)
-        response = self._send(request, READ)
+        """The picture behind a path of this API (with credentials) or a signed URL elsewhere (without)."""
+        elsewhere = not url.startswith("/")
+        if elsewhere and not url.startswith(("http://", "https://")):
+            self.fail(self.signal("result:missing", "the picture's address is not one to be fetched"))
+        response = self._send(self._request("GET", url, params=query), READ)
         if response.is_redirect and response.next_request is not None:
             # Signed storage URLs carry their own right: the credentials stay behind.
+            elsewhere = True
             response = self._send(self._http.build_request("GET", response.next_request.url), READ)
+        if response.status_code in (REFUSED_BY_STORAGE if elsewhere else {404}):
+            gone = f"the finished picture cannot be fetched (HTTP {response.status_code})"
+            self.fail(self.signal("result:missing", gone))
         return self._checked(response)
 
     def fail(

@@ -31,13 +31,13 @@ class Replay(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Answerer)
-        self.answers: dict[str, tuple[int, dict[str, str], str]] = {}
+        self.answers: dict[str, tuple[int, dict[str, str], bytes | str]] = {}
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
     def answer(self, path: str, body: object, status: int = 200, **headers: str) -> None:
-        """JSON, or a text as it stands."""
-        content = body if isinstance(body, str) else json.dumps(body)
-        content_type = "text/plain" if isinstance(body, str) else "application/json"
+        """JSON, or a text or bytes as they stand."""
+        content = body if isinstance(body, bytes | str) else json.dumps(body)
+        content_type = "text/plain" if isinstance(body, bytes | str) else "application/json"
         self.answers[path] = (status, {"Content-Type": content_type, **headers}, content)
 
 
@@ -49,14 +49,15 @@ class Answerer(BaseHTTPRequestHandler):
         found = max((path for path in self.server.answers if self.path.startswith(path)), key=len)
         status, headers, content = self.server.answers[found]
         job = ID.search(self.path)
-        if job:  # recordings have ids of their own
+        if job and isinstance(content, str):  # recordings have ids of their own
             content = ID.sub(job.group(), content)
+        sent = content.encode() if isinstance(content, str) else content
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(content.encode())))
+        self.send_header("Content-Length", str(len(sent)))
         self.end_headers()
-        self.wfile.write(content.encode())
+        self.wfile.write(sent)
 
     do_POST = do_GET  # noqa: N815
 
@@ -173,4 +174,37 @@ def test_an_answer_of_no_known_form_is_no_crash(runpod: Gateway, server: Replay,
 def test_a_retry_after_that_is_a_date_is_obeyed(runpod: Gateway, server: Replay) -> None:
     moment = datetime.now(UTC) + timedelta(seconds=30)
     server.answer("/pod/run", {}, 429, **{"Retry-After": format_datetime(moment, usegmt=True)})
-    assert 20 <= int(runpod.post(TXT2IMG).headers["Retry-After"]) <= 40
+    queued = runpod.post(TXT2IMG)
+    runpod.request("DELETE", f"/v1/generations/{queued.json()['id']}")
+    assert 20 <= int(queued.headers["Retry-After"]) <= 40
+
+
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+
+
+@pytest.mark.parametrize("field", ["message", "images"])
+@pytest.mark.parametrize("address", [True, False])
+def test_a_picture_comes_in_every_form_that_worker_comfyui_knows(
+    runpod: Gateway, server: Replay, field: str, address: bool
+) -> None:
+    """Before 5.0 it was one `message`; with a bucket in the worker's env it is an address."""
+    data = f"{server.url}/bucket/a.png" if address else PIXEL
+    images = [{"filename": "a.png", "type": "s3_url" if address else "base64", "data": data}]
+    output = {"images": images} if field == "images" else {"status": "success", "message": data}
+    server.answer("/pod/run", {"id": "job-1", "status": "IN_QUEUE"})
+    server.answer("/pod/status", {"id": "job-1", "status": "COMPLETED", "output": output})
+    server.answer("/bucket", base64.b64decode(PIXEL))
+    generation = runpod.finish(runpod.post(TXT2IMG).json())
+    assert generation["status"] == "succeeded", generation["error"]
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_picture_that_its_storage_refuses_is_no_matter_of_credentials(
+    runpod: Gateway, server: Replay, status: int
+) -> None:
+    image = {"filename": "a.png", "type": "s3_url", "data": f"{server.url}/bucket/a.png"}
+    server.answer("/pod/run", {"id": "job-1", "status": "IN_QUEUE"})
+    server.answer("/pod/status", {"id": "job-1", "status": "COMPLETED", "output": {"images": [image]}})
+    server.answer("/bucket", "<Error><Code>AccessDenied</Code></Error>", status)
+    generation = runpod.finish(runpod.post(TXT2IMG).json())
+    assert (generation["status"], generation["error"]["kind"]) == ("failed", "EMPTY_RESULT")

@@ -3,7 +3,6 @@
  * provider_client/failure_signals.py does; the words are explained in failure_kinds.json.
  */
 
-const FAILED_JOBS = new Set(["FAILED", "TIMED_OUT", "CANCELLED", "failure", "canceled", "cancelled", "failed"]);
 const FINISHED_JOBS = new Set(["COMPLETED", "success", "success_no_images"]);
 const LONGEST_PAGE = 20_000;
 const MOST_ITEMS = 20;
@@ -67,7 +66,7 @@ function readBody(body, words) {
 
 /** A job of RunPod or Scenario, what worker-comfyui's handler returned, or any error body. */
 function readJob(job, words) {
-  if (FAILED_JOBS.has(job.status)) words.code(`job:${job.status}`);
+  if (typeof job.status === "string" && !FINISHED_JOBS.has(job.status)) words.code(`job:${job.status}`);
   for (const part of [job, job.metadata, job.output]) {
     if (!isObject(part)) continue;
     readError(part.error, words);

@@ -9,6 +9,9 @@ const LARGEST_ANSWER = 64 * 1024 * 1024;
 const LONGEST_RETRY_AFTER = 15 * 60; // seconds: no queued job waits longer
 const MAYBE_TAKEN = new Set([504, 520, 524]); // a proxy gave up waiting for an answer
 const REDIRECTS = new Set([302, 303, 307]);
+const NOT_FOUND = new Set([404]);
+// A storage that refuses says that the picture is gone or its link expired, and nothing about the provider's key.
+const REFUSED_BY_STORAGE = new Set([400, 401, 403, 404, 410]);
 
 /** @typedef {{status: number, headers: Headers, bytes: Uint8Array}} Answer */
 
@@ -53,10 +56,10 @@ export class Session {
 
   /** The picture behind a path of this API, or behind an address that the provider gave (without credentials). */
   async download(address) {
-    if (!address.startsWith("/")) return (await this.elsewhere(address)).bytes;
-    const answer = await this.own(address, { mayRedirect: true });
+    if (!String(address).startsWith("/")) return this.elsewhere(address);
+    const answer = await orMissing(this.own(address, { mayRedirect: true }), NOT_FOUND);
     // A storage behind the API has an address with a right of its own.
-    return REDIRECTS.has(answer.status) ? (await this.elsewhere(answer.headers.get("Location"))).bytes : answer.bytes;
+    return REDIRECTS.has(answer.status) ? this.elsewhere(answer.headers.get("Location")) : answer.bytes;
   }
 
   signal(code, text = "", status = null) {
@@ -68,10 +71,12 @@ export class Session {
   }
 
   /** Only https, or the host that we talk to anyway (an emulator): a provider's answer must not lead elsewhere. */
-  elsewhere(address) {
+  async elsewhere(address) {
     const url = URL.canParse(address ?? "") ? new URL(address) : null;
-    if (url?.protocol === "https:" || url?.host === new URL(this.baseUrl).host) return this.checked(url.href, {}, {});
-    throw new ProviderFailure(this.signal("result:missing", "the picture's address is not one to be fetched"));
+    if (url?.protocol !== "https:" && url?.host !== new URL(this.baseUrl).host) {
+      throw new ProviderFailure(this.signal("result:missing", "the picture's address is not one to be fetched"));
+    }
+    return (await orMissing(this.checked(url.href, {}, {}), REFUSED_BY_STORAGE)).bytes;
   }
 
   /** @returns {Promise<Answer>} a successful one */
@@ -102,6 +107,18 @@ export class Session {
     } finally {
       clearTimeout(timer);
     }
+  }
+}
+
+/** The answer, or that the picture is gone when it was refused with one of these statuses. */
+async function orMissing(answer, statuses) {
+  try {
+    return await answer;
+  } catch (error) {
+    if (!(error instanceof ProviderFailure) || !statuses.has(error.signal.status)) throw error;
+    const { provider, status } = error.signal;
+    const text = `the finished picture cannot be fetched (HTTP ${status})`;
+    throw new ProviderFailure({ provider, status: null, code: "result:missing", text });
   }
 }
 

@@ -89,13 +89,8 @@ function difference(from, to) {
   return Number.isFinite(from) && Number.isFinite(to) ? Math.max(0, to - from) : undefined;
 }
 
-async function view(session, { filename, subfolder = "", type }) {
-  try {
-    return await session.download(`/view?${new URLSearchParams({ filename, subfolder, type })}`);
-  } catch (error) {
-    if (!(error instanceof ProviderFailure) || error.signal.status !== 404) throw error;
-    throw new ProviderFailure(session.signal("result:missing", "the finished picture is gone from the server"));
-  }
+function view(session, { filename, subfolder = "", type }) {
+  return session.download(`/view?${new URLSearchParams({ filename, subfolder, type })}`);
 }
 
 async function find(server, job) {

@@ -69,11 +69,19 @@ async function poll(session, job) {
 
 async function status(session, job) {
   try {
-    return await session.get(`/status/${encodeURIComponent(job)}`);
+    return inCurrentForm(await session.get(`/status/${encodeURIComponent(job)}`));
   } catch (error) {
     if (error instanceof ProviderFailure && error.signal.status === 404) return null;
     throw error;
   }
+}
+
+/** worker-comfyui before 5.0 gave one picture, as `message`: an address, or base64. */
+function inCurrentForm(answer) {
+  const { status: ending, message, images } = answer.output ?? {};
+  if (ending !== "success" || images !== undefined) return answer;
+  const type = /^https?:\/\//.test(message) ? "s3_url" : "base64";
+  return { ...answer, output: { images: [{ type, data: message }] } };
 }
 
 /** RunPod forgets a job 30 minutes after it ended, or when its time to live is over. */
@@ -82,9 +90,9 @@ function forgotten(session) {
 }
 
 async function read(session, image) {
-  if (image.type === "s3_url") return session.download(image.data);
+  if (image?.type === "s3_url") return session.download(image.data);
   try {
-    return Uint8Array.fromBase64(String(image.data).replace(/^data:[^,]*,/, ""));
+    return Uint8Array.fromBase64(String(image?.data).replace(/^data:[^,]*,/, ""));
   } catch {
     return new Uint8Array(0); // no picture: EMPTY_RESULT
   }
