@@ -7,7 +7,6 @@ or, written as `Name: value`, as that header alone.
 
 from __future__ import annotations
 
-import threading
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -16,11 +15,8 @@ import httpx
 from pydantic import SecretStr, field_validator
 
 from provider_client.clock import Clock
-from provider_client.deadlines import GENERATION_SECONDS
-from provider_client.failure_signals import Signal
-from provider_client.models import GenerationRequest, Operation, Timings
+from provider_client.models import Operation, Timings
 from provider_client.providers.base import (
-    GeneratedImage,
     ProviderHealth,
     ProviderSettings,
     ProviderSpec,
@@ -28,12 +24,12 @@ from provider_client.providers.base import (
 from provider_client.providers.comfyui_server import ComfyCloud, ComfyServer, SelfHosted
 from provider_client.providers.graphs import graph_of
 from provider_client.providers.session import AmbiguousSubmit, Session
-from provider_client.providers.work import Order, Patience, cancelling, finished_picture, order_of
+from provider_client.providers.work import JobProvider, Made, Order, Patience, cancelling, finished_picture
 from provider_client.workflows import WorkflowOptions
 
-POLL_SECONDS = 1.0
 CLOUD_HOST = "cloud.comfy.org"
 LOOKS_AFTER_LOST_SUBMIT = 3
+SECONDS_BETWEEN_LOOKS = 1.0
 
 
 class ComfyUISettings(ProviderSettings):
@@ -59,15 +55,16 @@ def auth_headers(key: str | None) -> dict[str, str]:
     return {name.strip(): value.strip()} if colon else {"Authorization": f"Bearer {key}", "X-API-Key": key}
 
 
-class ComfyUIProvider:
+class ComfyUIProvider(JobProvider):
+    name = "comfyui"
+
     def __init__(self, settings: ComfyUISettings, http: httpx.Client, clock: Clock) -> None:
+        super().__init__(http, clock)
         self._endpoint = settings.comfyui_endpoint.get_secret_value().rstrip("/")
         key = settings.comfyui_api_key.get_secret_value() if settings.comfyui_api_key else None
         self._headers = auth_headers(key)
         self._is_cloud = httpx.URL(self._endpoint).host == CLOUD_HOST
         self._options = settings.workflows
-        self._http = http
-        self._clock = clock
 
     def health(self) -> ProviderHealth:
         """GET /prompt, the cheapest route: how many prompts run or wait."""
@@ -76,39 +73,17 @@ class ComfyUIProvider:
             waiting = float(session.field(session.get("/prompt"), "exec_info", "queue_remaining"))
         return ProviderHealth(True, f"{waiting:g} prompts running or waiting", {"queue": waiting})
 
-    def generate(
-        self,
-        request: GenerationRequest,
-        *,
-        deadline_seconds: float = GENERATION_SECONDS,
-        cancelled: threading.Event | None = None,
-    ) -> GeneratedImage:
-        order = order_of(request, "comfyui")
-        session = self._session(order.prompt, order.negative_prompt)
-        patience = Patience.of(self._clock, deadline_seconds, cancelled, POLL_SECONDS)
-        with session.reading():
-            return self._made(session, order, patience)
-
-    def _made(self, session: Session, order: Order, patience: Patience) -> GeneratedImage:
+    def _make(self, session: Session, order: Order, patience: Patience) -> Made:
         server = ComfyCloud(session) if self._is_cloud else SelfHosted(session)
         # An id of our own makes a submit traceable whose answer got lost (ComfyUI >= 0.25 wants a UUID).
         job = str(uuid.uuid4())
         graph, output = graph_of(order, self._options, image_name=_upload(session, order, job), job=job[:8])
         with cancelling(lambda: server.cancel(job)):
             job = _submit(server, job, graph)
-            entry = patience.wait(session, lambda: server.finished(job), lambda: _given_up(server, job))
+            entry = patience.wait(session, lambda: server.finished(job), lambda: server.where(job))
             shown = _saved_image(session, entry, output, job)
             content = session.download("/view", **shown).content
-        picture = finished_picture(session, content, job)
-        return GeneratedImage(
-            content=picture.content,
-            content_type=picture.content_type,
-            width=picture.width,
-            height=picture.height,
-            timings=timings_of(entry),
-            provider_job=job,
-            attempts=session.attempts,
-        )
+        return Made(finished_picture(session, content, job), job, timings_of(entry))
 
     def _session(self, *hidden: str) -> Session:
         secrets = (self._endpoint, *self._headers.values(), *hidden)
@@ -156,13 +131,8 @@ def _arrived(server: ComfyServer, job: str) -> bool:
     for _ in range(LOOKS_AFTER_LOST_SUBMIT):
         if server.knows(job):
             return True
-        server.session.clock.sleep(POLL_SECONDS)
+        server.session.clock.sleep(SECONDS_BETWEEN_LOOKS)
     return False
-
-
-def _given_up(server: ComfyServer, job: str) -> Signal:
-    where = server.where(job)
-    return server.session.signal(f"deadline:{where}", f"still {where} when the time was over")
 
 
 def _saved_image(session: Session, entry: Mapping[str, Any], output: str, job: str) -> dict[str, str]:

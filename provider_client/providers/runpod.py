@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import threading
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -13,21 +12,26 @@ import httpx
 from pydantic import SecretStr
 
 from provider_client.clock import Clock
-from provider_client.deadlines import GENERATION_SECONDS
-from provider_client.models import GenerationRequest, Operation, Timings
+from provider_client.models import Operation, Timings
 from provider_client.providers.base import (
     Cost,
-    GeneratedImage,
     ProviderHealth,
     ProviderSettings,
     ProviderSpec,
 )
 from provider_client.providers.graphs import graph_of
 from provider_client.providers.session import AmbiguousSubmit, Session
-from provider_client.providers.work import Order, Patience, cancelling, finished_picture, order_of, refusal
+from provider_client.providers.work import (
+    JobProvider,
+    Made,
+    Order,
+    Patience,
+    cancelling,
+    finished_picture,
+    refusal,
+)
 from provider_client.workflows import WorkflowOptions
 
-POLL_SECONDS = 1.0
 LARGEST_BODY_BYTES = 10 * 1024 * 1024  # POST /run, RunPod's operation reference
 SHORTEST_TIMEOUT_MS = 5_000  # limit of a job's policy
 TTL_MARGIN_MS = 60_000  # our own cancellation comes first and says why; this is for when it cannot
@@ -41,55 +45,28 @@ class RunPodSettings(ProviderSettings):
     workflows: WorkflowOptions = WorkflowOptions()
 
 
-class RunPodProvider:
+class RunPodProvider(JobProvider):
+    name = "runpod"
+
     def __init__(self, settings: RunPodSettings, http: httpx.Client, clock: Clock) -> None:
+        super().__init__(http, clock)
         self._key = settings.runpod_api_key.get_secret_value()
         self._base_url = f"{settings.runpod_endpoint_base_url.rstrip('/')}/{settings.runpod_comfyui_endpoint_id}"
         self._options = settings.workflows
-        self._http = http
-        self._clock = clock
 
     def health(self) -> ProviderHealth:
         session = self._session()
         with session.reading():
             return health_of(session.get("/health"))
 
-    def generate(
-        self,
-        request: GenerationRequest,
-        *,
-        deadline_seconds: float = GENERATION_SECONDS,
-        cancelled: threading.Event | None = None,
-    ) -> GeneratedImage:
-        order = order_of(request, "runpod")
-        session = self._session(order.prompt, order.negative_prompt)
-        patience = Patience.of(self._clock, deadline_seconds, cancelled, POLL_SECONDS)
-        with session.reading():
-            return self._made(session, self._body(order, deadline_seconds), patience)
-
-    def _made(self, session: Session, request: Mapping[str, Any], patience: Patience) -> GeneratedImage:
-        job = _submit(session, request)
+    def _make(self, session: Session, order: Order, patience: Patience) -> Made:
+        job = _submit(session, self._body(order, patience.left))
+        last: dict[str, str] = {}
         with cancelling(lambda: _cancel(session, job)):
-            last: dict[str, str] = {}
-            body = patience.wait(
-                session,
-                lambda: _finished(session, job, last),
-                lambda: session.signal(
-                    f"deadline:{last['status']}", f"still {last['status']} when the time was over"
-                ),
-            )
-        content = _first_image(session, body, job)
-        picture = finished_picture(session, content, job)
-        return GeneratedImage(
-            content=picture.content,
-            content_type=picture.content_type,
-            width=picture.width,
-            height=picture.height,
-            timings=Timings(queue_ms=body.get("delayTime"), run_ms=body.get("executionTime")),
-            provider_job=job,
-            cost=Cost(float(body.get("executionTime") or 0) / 1000, "GPU seconds"),
-            attempts=session.attempts,
-        )
+            body = patience.wait(session, lambda: _finished(session, job, last), lambda: last["status"])
+        picture = finished_picture(session, _first_image(session, body, job), job)
+        timings = Timings(queue_ms=body.get("delayTime"), run_ms=body.get("executionTime"))
+        return Made(picture, job, timings, Cost(float(timings.run_ms or 0) / 1000, "GPU seconds"))
 
     def _session(self, *hidden: str) -> Session:
         return Session(

@@ -7,7 +7,6 @@ Scenario, and scale here with Pillow.
 from __future__ import annotations
 
 import base64
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,23 +16,28 @@ import httpx
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from provider_client.clock import Clock
-from provider_client.deadlines import GENERATION_SECONDS
-from provider_client.models import GenerationRequest, Operation, Timings
+from provider_client.models import Operation, Timings
 from provider_client.providers.base import (
     Cost,
-    GeneratedImage,
     ProviderHealth,
     ProviderSettings,
     ProviderSpec,
 )
 from provider_client.providers.images import Picture, scale
 from provider_client.providers.session import AmbiguousSubmit, Session
-from provider_client.providers.work import Order, Patience, cancelling, finished_picture, order_of, refusal
+from provider_client.providers.work import (
+    JobProvider,
+    Made,
+    Order,
+    Patience,
+    cancelling,
+    finished_picture,
+    refusal,
+)
 from provider_client.workflows import native_size
 
 CLOCK_DIFFERENCE = timedelta(minutes=2)  # between this machine and Scenario
 LARGEST_UPLOAD_BYTES = 6_000_000  # POST /assets; larger ones need an upload in parts
-POLL_SECONDS = 2.0  # docs.scenario.com advises 2 to 3 s
 IN_FLIGHT = frozenset({"pending", "queued", "warming-up", "in-progress", "finalizing"})
 
 Stage = Literal[Operation.TXT2IMG, Operation.IMG2IMG, Operation.REMOVE_BACKGROUND]
@@ -84,48 +88,29 @@ class Finished:
     timings: Timings
 
 
-class ScenarioProvider:
+class ScenarioProvider(JobProvider):
+    name = "scenario"
+    poll_seconds = 2.0  # docs.scenario.com advises 2 to 3 s
+
     def __init__(self, settings: ScenarioSettings, http: httpx.Client, clock: Clock) -> None:
+        super().__init__(http, clock)
         self._key = settings.scenario_api_key.get_secret_value()
         self._secret = settings.scenario_secret_api_key.get_secret_value()
         self._base_url = settings.scenario_base_url
         self._options = settings.scenario
-        self._http = http
-        self._clock = clock
 
     def health(self) -> ProviderHealth:
         """GET /models?pageSize=1: the cheapest call that needs the credentials."""
         self._session().get("/models", pageSize="1")
         return ProviderHealth(True, "credentials accepted")
 
-    def generate(
-        self,
-        request: GenerationRequest,
-        *,
-        deadline_seconds: float = GENERATION_SECONDS,
-        cancelled: threading.Event | None = None,
-    ) -> GeneratedImage:
-        order = order_of(request, "scenario")
-        session = self._session(order.prompt, order.negative_prompt)
-        patience = Patience.of(self._clock, deadline_seconds, cancelled, POLL_SECONDS)
-        with session.reading():
-            return self._made(session, order, patience)
-
-    def _made(self, session: Session, order: Order, patience: Patience) -> GeneratedImage:
+    def _make(self, session: Session, order: Order, patience: Patience) -> Made:
         jobs = self._run(session, order, patience)
         picture = _download(session, jobs[-1])
         if order.operation is Operation.PIPELINE:
             picture = scale(picture, order.width, order.height)
-        return GeneratedImage(
-            content=picture.content,
-            content_type=picture.content_type,
-            width=picture.width,
-            height=picture.height,
-            timings=_added_up([job.timings for job in jobs]),
-            provider_job=jobs[-1].job,
-            cost=Cost(sum(job.creative_units for job in jobs), "creative units"),
-            attempts=session.attempts,
-        )
+        cost = Cost(sum(job.creative_units for job in jobs), "creative units")
+        return Made(picture, jobs[-1].job, _added_up([job.timings for job in jobs]), cost)
 
     def _run(self, session: Session, order: Order, patience: Patience) -> list[Finished]:
         if order.operation is not Operation.PIPELINE:
@@ -148,13 +133,7 @@ class ScenarioProvider:
         job, created = _submit(session, route, body)
         last: dict[str, str] = {}
         with cancelling(lambda: _cancel(session, job)):
-            done = patience.wait(
-                session,
-                lambda: _finished(session, job, last),
-                lambda: session.signal(
-                    f"deadline:{last['status']}", f"still {last['status']} when the time was over"
-                ),
-            )
+            done = patience.wait(session, lambda: _finished(session, job, last), lambda: last["status"])
         assets = (done.get("metadata") or {}).get("assetIds")
         if not assets:
             session.fail({"job": done}, job)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import random
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import ClassVar, TypeVar
+
+import httpx
 
 from provider_client.clock import Clock
-from provider_client.failure_signals import Signal
+from provider_client.deadlines import GENERATION_SECONDS
 from provider_client.failures import FailureKind, ProviderError, failure_of
-from provider_client.models import GenerationRequest, Operation
+from provider_client.models import GenerationRequest, Operation, Timings
+from provider_client.providers.base import Cost, GeneratedImage
 from provider_client.providers.images import NotAnImage, Picture, decode_picture, read_picture, without_texts
 from provider_client.providers.session import Session
 from provider_client.workflows import NATIVE_PIXELS
@@ -117,20 +121,73 @@ class Patience:
     cancelled: threading.Event | None
     interval: float = 1.0
 
-    @classmethod
-    def of(cls, clock: Clock, seconds: float, cancelled: threading.Event | None, interval: float) -> Patience:
-        return cls(clock, clock.now() + seconds, cancelled, interval)
+    @property
+    def left(self) -> float:
+        return max(0.0, self.until - self.clock.now())
 
-    def wait(self, session: Session, look: Callable[[], T | None], give_up: Callable[[], Signal]) -> T:
-        """What `look` gives at last; fails with `give_up()` when the time is over, with Cancelled when stopped."""
+    def wait(self, session: Session, look: Callable[[], T | None], where: Callable[[], str]) -> T:
+        """What `look` gives at last; when the time is over, fails with `where` the job is, the vendor's own word."""
         while True:
             session.check_cancelled(self.cancelled)
             found = look()
             if found is not None:
                 return found
-            if self.clock.now() >= self.until:
-                session.fail(give_up())
-            self.clock.sleep(min(self.interval, max(0.0, self.until - self.clock.now())))
+            if not self.left:
+                place = where()
+                session.fail(session.signal(f"deadline:{place}", f"still {place} when the time was over"))
+            self.clock.sleep(min(self.interval, self.left))
+
+
+@dataclass(frozen=True)
+class Made:
+    """A finished picture, and what its vendor says of the work."""
+
+    picture: Picture
+    job: str
+    timings: Timings
+    cost: Cost | None = None
+
+
+class JobProvider(ABC):
+    """A provider whose work is a job that is followed to its end."""
+
+    name: ClassVar[str]
+    poll_seconds: ClassVar[float] = 1.0
+
+    def __init__(self, http: httpx.Client, clock: Clock) -> None:
+        self._http = http
+        self._clock = clock
+
+    def generate(
+        self,
+        request: GenerationRequest,
+        *,
+        deadline_seconds: float = GENERATION_SECONDS,
+        cancelled: threading.Event | None = None,
+    ) -> GeneratedImage:
+        order = order_of(request, self.name)
+        session = self._session(order.prompt, order.negative_prompt)
+        patience = Patience(self._clock, self._clock.now() + deadline_seconds, cancelled, self.poll_seconds)
+        with session.reading():
+            made = self._make(session, order, patience)
+        return GeneratedImage(
+            content=made.picture.content,
+            content_type=made.picture.content_type,
+            width=made.picture.width,
+            height=made.picture.height,
+            timings=made.timings,
+            provider_job=made.job,
+            cost=made.cost,
+            attempts=session.attempts,
+        )
+
+    @abstractmethod
+    def _session(self, *hidden: str) -> Session:
+        """A session with the vendor that keeps credentials and the `hidden` texts out of every message."""
+
+    @abstractmethod
+    def _make(self, session: Session, order: Order, patience: Patience) -> Made:
+        """The whole work. Whatever is raised on the way, the job is cancelled (`cancelling`)."""
 
 
 @contextmanager
