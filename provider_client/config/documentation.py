@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from provider_client.config.keys import Section, StackConfig, credential_variables
+from provider_client.config.keys import Section, StackConfig, credential_variables, section_of
 from provider_client.config.loading import KEYS
 from provider_client.providers import PROVIDERS
 
@@ -25,19 +25,12 @@ def key_table() -> str:
 
 
 def _rows(key: str, field: FieldInfo) -> Iterator[str]:
-    section = _section(field)
+    section = section_of(field)
     secret = " 🔒" if "SecretStr" in str(field.annotation) else ""
     yield f"| `{key}`{secret} | {'' if section else _default(field)} | {field.description or ''} |"
-    if section:
+    if section and issubclass(section, Section):
         for name, nested in section.model_fields.items():
             yield from _rows(f"{key}.{nested.alias or name}", nested)
-
-
-def _section(field: FieldInfo) -> type[Section] | None:
-    for candidate in (field.annotation, *getattr(field.annotation, "__args__", ())):
-        if isinstance(candidate, type) and issubclass(candidate, Section):
-            return candidate
-    return None
 
 
 def _default(field: FieldInfo) -> str:

@@ -6,19 +6,41 @@ them by tests/architecture/test_config_documentation.py.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+import httpx
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 from pydantic.alias_generators import to_camel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 
 from provider_client import NAMESPACE
 from provider_client.gpu_catalog import DEFAULT_TYPES
 from provider_client.models import Operation
 from provider_client.providers import PROVIDERS
 
+
+def is_web_address(text: str) -> bool:
+    """Whether it can be called over http."""
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL:
+        return False
+    return url.scheme in ("http", "https") and bool(url.host) and (url.port or 1) < 65_536
+
+
+def _web_address(text: str) -> str:
+    if not is_web_address(text):
+        raise PydanticCustomError("web_address", "no web address")
+    return text
+
+
+WebAddress = Annotated[str, AfterValidator(_web_address)]
+Whole = Annotated[int, Field(le=2**31 - 1)]  # a number without a limit of its own: what every API can hold
 ProviderName = Annotated[str, StringConstraints(min_length=1)]
 BucketName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")]
-WorkerName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,61}[a-z0-9]$")]
+# a version's preview address is `<8 hex digits>-<name>`, and a DNS label has at most 63 characters
+WorkerName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,52}[a-z0-9]$")]
 HOST = r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+([a-z]{2,63}|localhost:\d{1,5})"  # with a port: on the emulator
 HostName = Annotated[str, StringConstraints(pattern=rf"^{HOST}$")]
 PublicAccess = Annotated[str, StringConstraints(pattern=rf"^(worker|r2dev|{HOST})$")]
@@ -28,7 +50,7 @@ AccountId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 class Section(BaseModel):
     """A group of keys: camelCase in the stack file, snake_case here; unknown keys are an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, allow_inf_nan=False)
 
 
 class Scaling(Section):
@@ -44,17 +66,17 @@ class RunPod(Section):
     mode: Literal["managed", "existing"] = Field("managed", description="who owns the endpoint")
     endpoint_id: str | None = Field(None, description="the endpoint to use with mode existing")
     image: str | None = Field(None, description="container image, built from infra/runpod_image (mode managed)")
-    workers_min: int = Field(0, ge=0, description="workers always on while RunPod is live or candidate")
-    standby_workers_min: int = Field(0, ge=0, description="workers always on while it is neither")
-    workers_max: int = Field(3, ge=0, description="most workers at a time")
+    workers_min: Whole = Field(0, ge=0, description="workers always on while RunPod is live or candidate")
+    standby_workers_min: Whole = Field(0, ge=0, description="workers always on while it is neither")
+    workers_max: Whole = Field(3, ge=0, description="most workers at a time")
     idle_timeout_seconds: int = Field(
         30, ge=1, le=3600, description="seconds a worker stays up after its last job"
     )
     gpu_types: tuple[str, ...] = Field(DEFAULT_TYPES, min_length=1, description="GPU types by RunPod's names")
-    gpu_count: int = Field(1, ge=1, description="GPUs of one worker")
+    gpu_count: Whole = Field(1, ge=1, description="GPUs of one worker")
     data_centers: tuple[str, ...] = Field((), description="empty: any")
     network_volumes: tuple[str, ...] = Field((), description="ids of network volumes")
-    disk_gb: int = Field(30, ge=1, description="container disk")
+    disk_gb: Whole = Field(30, ge=1, description="container disk")
     execution_timeout_seconds: int = Field(600, ge=5, le=604800, description="RunPod ends a job after this")
     flash_boot: Literal["OFF", "FLASHBOOT", "PRIORITY_FLASHBOOT"] = Field("FLASHBOOT", description="quick revival")
     scaling: Scaling = Field(Scaling(), description="type and value: QUEUE_DELAY in seconds, or REQUEST_COUNT")
@@ -106,10 +128,10 @@ class Workflows(Section):
 
 class Gateway(Section):
     cors_origins: tuple[str, ...] = Field((), description="origins that browsers may call from")
-    max_body_bytes: int = Field(15_000_000, ge=1024, description="largest request body")
-    max_image_bytes: int = Field(10_000_000, ge=1024, description="largest input image")
-    max_pixels: int = Field(4_194_304, ge=4096, description="largest width × height asked for")
-    requests_per_minute: int = Field(120, ge=1, description="generations accepted per token and minute")
+    max_body_bytes: Whole = Field(15_000_000, ge=1024, description="largest request body")
+    max_image_bytes: Whole = Field(10_000_000, ge=1024, description="largest input image")
+    max_pixels: Whole = Field(4_194_304, ge=4096, description="largest width × height asked for")
+    requests_per_minute: Whole = Field(120, ge=1, description="generations accepted per token and minute")
 
 
 class Verification(Section):
@@ -120,7 +142,9 @@ class Verification(Section):
         min_length=1,
         description="operations in use: each is tried, none may be lost by a switch",
     )
-    budgets: dict[Operation, float] = Field({}, description="seconds per operation; default: the plan's p95")
+    budgets: dict[Operation, Annotated[float, Field(gt=0)]] = Field(
+        {}, description="seconds per operation; default: the plan's p95"
+    )
     max_spend_usd: float | None = Field(None, gt=0, description="cap per run")
     max_spend_usd_per_day: float | None = Field(None, gt=0, description="cap per day")
     inconclusive_candidate: Literal["stop", "pass"] = Field(
@@ -132,10 +156,10 @@ class Verification(Section):
 class BaseUrls(Section):
     """Where the vendors answer, for an emulator or a proxy. Default: the environment, then the vendor itself."""
 
-    cloudflare: str | None = None
-    runpod_management: str | None = None
-    runpod_jobs: str | None = None
-    scenario: str | None = None
+    cloudflare: WebAddress | None = None
+    runpod_management: WebAddress | None = None
+    runpod_jobs: WebAddress | None = None
+    scenario: WebAddress | None = None
 
 
 class StackConfig(Section):
@@ -144,11 +168,13 @@ class StackConfig(Section):
     Providers' secrets are not listed here: each provider's settings model declares its own (`scenarioApiKey`, …).
     """
 
+    model_config = ConfigDict(populate_by_name=True)
+
     stack: str = Field(exclude=True, description="name of the stack")
 
     image_generation_provider: ProviderName = Field("scenario", description="who serves: the one switch")
     candidate_provider: ProviderName | None = Field(None, description="shadow or canary beside the live one")
-    candidate_percent: float = Field(0, ge=0, le=99, description="share of requests for the candidate; 0 = shadow")
+    candidate_percent: int = Field(0, ge=0, le=99, description="share of requests for the candidate; 0 = shadow")
     acknowledge_rollback: str | None = Field(None, description="deployment id of a rollback that may be undone")
 
     account_id: AccountId = Field(description="Cloudflare account")
@@ -168,7 +194,7 @@ class StackConfig(Section):
     adopt_bucket: BucketName | None = Field(None, description="existing bucket to take over, with its objects")
     asset_public_access: PublicAccess = Field("worker", description="worker, r2dev, or the host name of a domain")
     asset_cors_origins: tuple[str, ...] = Field(("*",), description="origins that may load assets")
-    asset_retention_days: int = Field(0, ge=0, description="delete assets after so many days; 0 = keep")
+    asset_retention_days: Whole = Field(0, ge=0, description="delete assets after so many days; 0 = keep")
     asset_bucket_force_destroy: bool = Field(False, description="`pulumi destroy` empties the bucket first")
     protect_asset_bucket: bool | None = Field(None, description="default: true on production stacks")
 
@@ -234,6 +260,14 @@ class StackConfig(Section):
         if self.runpod is None:
             missing["runpod"] += ("runpod",)
         return missing
+
+
+def section_of(field: FieldInfo) -> type[BaseModel] | None:
+    """The group of keys that a key holds, if it holds one."""
+    for candidate in (field.annotation, *get_args(field.annotation)):
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return candidate
+    return None
 
 
 def credential_key(variable: str) -> str:

@@ -2,54 +2,56 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-from collections.abc import Collection, Iterator, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from provider_client import NAMESPACE
-from provider_client.config.keys import RunPod, StackConfig, credential_variables
+from provider_client.config.contradictions import contradictions
+from provider_client.config.keys import StackConfig, credential_variables, section_of
+from provider_client.config.sentences import (
+    PATTERNS,
+    TOKEN_LISTS,
+    did_you_mean,
+    key_named,
+    remove_command,
+    set_command,
+)
 from provider_client.errors import ConfigError
-from provider_client.gpu_catalog import packaged_catalog
-from provider_client.providers import PROVIDERS
-from provider_client.runpod_settings import problems as endpoint_problems
 
 NOT_KEYS = ("stack", "credentials")
 KEYS = {
     field.alias: name for name, field in StackConfig.model_fields.items() if field.alias and name not in NOT_KEYS
 }
 
-HOST_NAME = "a host name such as images.example.com"
-PATTERNS = {
-    "accountId": "the 32 hexadecimal digits that the Cloudflare dashboard shows in its address",
-    "workerName": "up to 63 lower-case letters, digits and dashes, beginning and ending with a letter or digit",
-    "adoptBucket": "the name of a bucket",
-    "customDomain": HOST_NAME,
-    "assetPublicAccess": f"worker, r2dev, or {HOST_NAME}",
-    "assetBucket": "3 to 63 lower-case letters, digits and dashes, beginning and ending with a letter or digit",
-}
 EXPECTED = {  # pydantic's error types in our words
-    "greater_than_equal": "must be at least {ge:g}",
-    "greater_than": "must be more than {gt:g}",
-    "less_than_equal": "must be at most {le:g}",
+    "greater_than_equal": "must be at least {ge:,.12g}",
+    "greater_than": "must be more than {gt:,.12g}",
+    "less_than_equal": "must be at most {le:,.12g}",
+    "finite_number": "must be a finite number",
     "literal_error": "must be one of {expected}",
     "enum": "must be one of {expected}",
     "string_type": "must be a text",
+    "string_too_short": "must not be empty",
     "too_short": "must not be empty",
     "tuple_type": "must be a list",
     "model_type": "must be a group of keys",
     "dict_type": "must be a group of keys",
     "int_parsing": "must be a whole number",
+    "int_parsing_size": "must be a whole number of fewer digits",
     "int_from_float": "must be a whole number",
     "int_type": "must be a whole number",
     "float_parsing": "must be a number",
     "float_type": "must be a number",
     "bool_parsing": "must be true or false",
     "bool_type": "must be true or false",
+    "web_address": "must be an address that begins with http:// or https://",
 }
+INSIDE = {"tuple_type": "[0]", "too_short": "[0]", "model_type": ".<key>", "dict_type": ".<key>"}
+LONGEST_VALUE = 60  # of what is shown
 
 
 def load(values: Mapping[str, str], *, stack: str, secret_keys: Collection[str]) -> StackConfig:
@@ -65,9 +67,9 @@ def load(values: Mapping[str, str], *, stack: str, secret_keys: Collection[str])
     try:
         config = StackConfig(stack=stack, credentials=credentials, **parsed)
     except ValidationError as error:
-        problems += [_explain(detail) for detail in error.errors(include_url=False)]
+        problems += [_explain(detail, secret_keys) for detail in error.errors(include_url=False)]
     else:
-        problems += _contradictions(config)
+        problems += contradictions(config)
         if not problems:
             return config
     listed = "\n".join(f"  - {problem}" for problem in problems)
@@ -80,23 +82,26 @@ def _parse(value: str) -> Any:
         return value
     try:
         return json.loads(value)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # no JSON, a number of thousands of digits, or nested a thousand deep
         return value
 
 
 def _unknown(values: Mapping[str, str]) -> Iterator[str]:
     known = {*KEYS, *credential_variables()}
     for key in sorted(set(values) - known):
-        near = difflib.get_close_matches(key, known, n=1)
-        suggestion = f" Did you mean {near[0]}?" if near else ""
-        yield f"{NAMESPACE}:{key} is not a key of this project.{suggestion} Remove it: pulumi config rm {key}"
+        remove = remove_command(key, is_path=False)
+        section = re.split(r"[.\[]", key)[0]
+        if section in known and section != key:
+            command = f"{remove} && {set_command(key, secret=_is_secret(section))}"
+            yield f"{key_named(key)} was set without --path, so it is no part of {section}. Set it: {command}"
+        else:
+            yield f"{key_named(key)} is not a key of this project.{did_you_mean(key, known)} Remove it: {remove}"
 
 
 def _plain_secrets(values: Mapping[str, str], secret_keys: Collection[str]) -> Iterator[str]:
     for key in values:
         if _is_secret(key) and key not in secret_keys:
-            command = _set_command(key, secret=True)
-            yield f"{NAMESPACE}:{key} is stored in plain text. Store it encrypted: {command}"
+            yield f"{key_named(key)} is stored in plain text. Store it encrypted: {set_command(key, secret=True)}"
 
 
 def _is_secret(key: str) -> bool:
@@ -105,17 +110,31 @@ def _is_secret(key: str) -> bool:
     return key in credential_variables()
 
 
-def _explain(detail: ErrorDetails) -> str:
+def _explain(detail: ErrorDetails, secret_keys: Collection[str]) -> str:
     """One pydantic error as: key, value (unless secret), what is allowed, the command."""
-    path = _dotted(detail["loc"])
-    key = path.split(".")[0].split("[")[0]
-    secret = _is_secret(key)
+    location = tuple(part for part in detail["loc"] if part != "[key]")  # of a map whose key is wrong
+    path, key = _dotted(location), str(location[0])
     if detail["type"] == "missing":
-        return f"{NAMESPACE}:{path} is missing. Set it: {_set_command(path, secret=secret)}"
+        return f"{key_named(path)} is missing. Set it: {set_command(path, secret=_is_secret(key))}"
     if detail["type"] == "extra_forbidden":
-        return f"{NAMESPACE}:{path} is not a key of {key}. {_suggest(path)}"
-    value = "" if secret else f" is {json.dumps(detail['input'], default=str)},"
-    return f"{NAMESPACE}:{path}{value} {_expected(detail, path)}. Set it: {_set_command(path, secret=secret)}"
+        *above, wrong = location
+        section = _dotted(tuple(above))
+        hint = did_you_mean(str(wrong), _keys_of(above), inside=f"{section}.")
+        return f"{key_named(path)} is not a key of {section}.{hint} Remove it: {remove_command(path)}"
+    if location != detail["loc"]:
+        return f"{key_named(path)} is not known: it {_expected(detail, path)}. Remove it: {remove_command(path)}"
+    value = "" if _is_secret(key) or key in secret_keys else _shown(path, detail["input"])
+    inside = "" if path in TOKEN_LISTS else INSIDE.get(detail["type"], "")
+    command = set_command(path + inside, secret=_is_secret(key))
+    return f"{key_named(path)}{value} {_expected(detail, path)}. Set it: {command}"
+
+
+def _shown(path: str, value: object) -> str:
+    """Not what may hold secrets: a whole object or list, and the container's environment."""
+    if isinstance(value, Mapping | list | tuple) or path == "runpod" or path.startswith("runpod.env"):
+        return ""
+    text = json.dumps(value, default=str)
+    return f" is {text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + '…'},"
 
 
 def _expected(detail: ErrorDetails, path: str) -> str:
@@ -126,108 +145,15 @@ def _expected(detail: ErrorDetails, path: str) -> str:
     return words.format(message=detail["msg"], **(detail.get("ctx") or {}))
 
 
-def _dotted(location: tuple[int | str, ...]) -> str:
+def _dotted(location: Sequence[int | str]) -> str:
     parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in location if part != "stack"]
     return "".join(parts).lstrip(".")
 
 
-def _suggest(path: str) -> str:
-    section, _, wrong = path.rpartition(".")
-    known = [field.alias for field in RunPod.model_fields.values() if field.alias] if section == "runpod" else []
-    near = difflib.get_close_matches(wrong, known, n=1)
-    hint = f"Did you mean {section}.{near[0]}? " if near else ""
-    return f"{hint}Remove it: pulumi config rm --path {path}"
-
-
-def _set_command(path: str, *, secret: bool) -> str:
-    quoted = f"'{path}'" if "[" in path else path
-    parts = [
-        "pulumi config set",
-        "--secret" if secret else "",
-        "--path" if "." in path or "[" in path else "",
-        quoted,
-    ]
-    if path in ("gatewayTokens", "jobSigningKeys"):
-        return f"pulumi config set --secret --path '{path}[0]' \"$(openssl rand -hex 32)\""
-    return " ".join([part for part in parts if part] + ["<value>"])
-
-
-def _contradictions(config: StackConfig) -> Iterator[str]:
-    """What no single key can know."""
-    yield from _providers(config)
-    if config.candidate_provider == config.image_generation_provider:
-        yield (
-            f"{NAMESPACE}:candidateProvider is {config.candidate_provider}, which is live already. "
-            "Remove it: pulumi config rm candidateProvider"
-        )
-    if config.candidate_percent and not config.candidate_provider:
-        remove = "pulumi config rm candidatePercent"
-        yield f"{NAMESPACE}:candidatePercent is set without candidateProvider. Remove it: {remove}"
-    if config.custom_domain and not config.zone_id:
-        yield f"{NAMESPACE}:customDomain needs zoneId. Set it: pulumi config set zoneId <id of the zone>"
-    if not config.workers_dev and not config.custom_domain:
-        yield f"{NAMESPACE}:workersDev is false and there is no customDomain: the gateway would have no address"
-    if config.asset_public_access not in ("worker", "r2dev") and not config.zone_id:
-        yield f"{NAMESPACE}:assetPublicAccess is a domain and needs zoneId. Set it: pulumi config set zoneId <id>"
-    if config.adopt_bucket and config.adopt_bucket != config.resolved_bucket_name:
-        yield (
-            f"{NAMESPACE}:adoptBucket is {config.adopt_bucket}, but the stack's bucket is "
-            f"{config.resolved_bucket_name}. Set it: pulumi config set assetBucket {config.adopt_bucket}"
-        )
-    if config.runpod is not None:
-        yield from list(_runpod(config.runpod)) or _endpoint(config, config.runpod)
-
-
-def _providers(config: StackConfig) -> Iterator[str]:
-    missing = config.missing_credentials()
-    ready = config.configured_providers()
-    for key, name in (
-        ("imageGenerationProvider", config.image_generation_provider),
-        ("candidateProvider", config.candidate_provider),
-    ):
-        if name is None:
-            continue
-        if name not in missing:
-            near = difflib.get_close_matches(name, missing, n=1)
-            hint = f" Did you mean {near[0]}?" if near else ""
-            yield f"{NAMESPACE}:{key} is {name!r}, which is no known provider ({', '.join(missing)}).{hint}"
-        elif missing[name]:
-            keys = " and ".join(missing[name])
-            others = [other for other in ready if other != name]
-            hint = f" (the keys of {', '.join(others)} are set: did you mean {others[0]}?)" if others else ""
-            command = _set_command(missing[name][0], secret=missing[name][0] != "runpod")
-            if missing[name][0] == "runpod":
-                command = "pulumi config set --path runpod.image <image>"
-            yield f"{NAMESPACE}:{key} is {name}, but {keys} is not set{hint}. Set it: {command}"
-        elif lost := set(config.verification.operations) - PROVIDERS[name].operations:
-            yield (
-                f"{NAMESPACE}:{key} is {name}, which cannot do {', '.join(sorted(lost))}. If your users do without, "
-                "say what remains in use: pulumi config set --path 'verification.operations[0]' <operation>"
-            )
-
-
-def _runpod(runpod: RunPod) -> Iterator[str]:
-    if runpod.mode == "existing" and not runpod.endpoint_id:
-        yield f"{NAMESPACE}:runpod.mode is existing and needs runpod.endpointId. Set it: " + _set_command(
-            "runpod.endpointId", secret=False
-        )
-    if runpod.mode == "managed" and not runpod.image:
-        yield f"{NAMESPACE}:runpod.image is missing. Set it: {_set_command('runpod.image', secret=False)}"
-    for key, value in (("workersMin", runpod.workers_min), ("standbyWorkersMin", runpod.standby_workers_min)):
-        if value > runpod.workers_max:
-            yield (
-                f"{NAMESPACE}:runpod.{key} is {value}, more than runpod.workersMax ({runpod.workers_max}). "
-                f"Set it: {_set_command('runpod.workersMax', secret=False)}"
-            )
-
-
-def _endpoint(config: StackConfig, runpod: RunPod) -> Iterator[str]:
-    """What RunPod would refuse; GPU types are held against its live catalog, at preview."""
-    if runpod.mode == "existing":
-        return
-    settings = runpod.endpoint_settings(name=config.resolved_worker_name, workers_min=config.runpod_workers_min)
-    del settings["gpuTypes"]
-    for problem in endpoint_problems(settings, packaged_catalog()):
-        path = f"runpod.{problem.property}"
-        command = f"{_set_command(path, secret=False)} (or pulumi config rm --path {path})"
-        yield f"{NAMESPACE}:{path} {problem.reason}. Set it: {command}"
+def _keys_of(location: Sequence[int | str]) -> list[str]:
+    """The keys of the section at ("runpod", "scaling")."""
+    model: type[BaseModel] = StackConfig
+    for part in location:
+        field = next(field for name, field in model.model_fields.items() if part in (name, field.alias))
+        model = section_of(field) or model
+    return [field.alias or name for name, field in model.model_fields.items()]

@@ -89,7 +89,7 @@ traffic = st.sampled_from(
         {"imageGenerationProvider": "comfyui"},
         {"imageGenerationProvider": "runpod", "acknowledgeRollback": "an-id"},
         {"candidateProvider": "runpod"},
-        {"imageGenerationProvider": "runpod", "candidateProvider": "scenario", "candidatePercent": "12.5"},
+        {"imageGenerationProvider": "runpod", "candidateProvider": "scenario", "candidatePercent": "12"},
     ]
 )
 others = some(

@@ -101,6 +101,41 @@ def test_the_bucket_is_protected_in_production_unless_said_otherwise() -> None:
         ({"runpod": '{"image": "x", "env": {"SWITCHBACK_MARKER": "1"}}'}, ["runpod.env", "Switchback itself"]),
         ({"runpod": '{"workerMin": 1, "image": "x"}'}, ["Did you mean runpod.workersMin?"]),
         ({"verification": '{"operations": ["paint"]}'}, ["verification.operations[0]", "must be one of"]),
+        ({"candidatePercent": "12.5"}, ["candidatePercent", "whole number"]),  # as Pulumi.yaml declares it
+        ({"verification": '{"candidateAsets": 4}'}, ["Did you mean verification.candidateAssets?"]),
+        (
+            {"runpod": '{"image": "x", "scaling": {"typ": "X"}}'},
+            ["runpod.scaling.typ is not a key of runpod.scaling"],
+        ),
+        ({"runpod": '{"image": "x", "workers_min": 1}'}, ["Did you mean runpod.workersMin?"]),
+        (
+            {"runpod.image": "x"},
+            ["without --path", "rm runpod.image && pulumi config set --path runpod.image"],
+        ),
+        ({"gatewayTokens[1]": "x"}, ["without --path", "pulumi config set --secret --path 'gatewayTokens[1]'"]),
+        (
+            {"verification": '{"budgets": {"txt2im": 5}}'},
+            ["budgets.txt2im is not known", "config rm --path"],
+        ),
+        ({"verification": '{"budgets": {"txt2img": 0}}'}, ["verification.budgets.txt2img is 0", "more than 0"]),
+        ({"verification": '{"maxSpendUsd": Infinity}'}, ["verification.maxSpendUsd", "finite number"]),
+        ({"scenario": '{"costPerImageUsd": NaN}'}, ["scenario.costPerImageUsd", "finite number"]),
+        ({"baseUrls": '{"cloudflare": "http://[::1"}'}, ["baseUrls.cloudflare", "http:// or https://"]),
+        ({"comfyuiEndpoint": "comfyui.example.com"}, ["comfyuiEndpoint must be an address"]),
+        ({"preSwitchCommands": "pnpm test"}, ["pulumi config set --path 'preSwitchCommands[0]'"]),
+        ({"scenario": "cheap"}, ["must be a group of keys", "pulumi config set --path 'scenario.<key>'"]),
+        ({"runpod": '{"image": "x", "endpointId": "abc"}'}, ["runpod.mode is managed", "runpod.mode existing"]),
+        (
+            {"imageGenerationProvider": "RunPod"},
+            ["Did you mean runpod?", "pulumi config set imageGenerationProvider"],
+        ),
+        ({"workerName": "a" * 55}, ["workerName", "2 to 54"]),
+        ({"scenario": "[" * 100_000}, ["scenario", "must be a group of keys"]),
+        ({"workflows": '{"steps": ' + "9" * 5000 + "}"}, ["workflows", "must be a group of keys"]),
+        (
+            {"runpod": '{"image": "x", "workersMax": ' + "9" * 400 + "}"},
+            ["runpod.workersMax", "at most 2,147,483,647"],
+        ),
     ],
 )
 def test_a_mistake_is_explained(change: dict[str, str], words: list[str]) -> None:
@@ -116,6 +151,54 @@ def test_a_secret_in_plain_text_is_refused_without_showing_it() -> None:
         load(COMPLETE, stack="dev", secret_keys=SECRET_KEYS - {"scenarioApiKey"})
     assert "scenarioApiKey is stored in plain text" in str(refused.value)
     assert "fake-scenario-key" not in str(refused.value)
+
+
+@pytest.mark.parametrize("secret", ["", "  ", "fake-token\n", "fake token", "schl\u00fcssel"])
+@pytest.mark.parametrize("key", ["gatewayTokens", "jobSigningKeys"])
+def test_a_secret_that_nobody_can_send_is_refused(key: str, secret: str) -> None:
+    """An empty token would let everybody in; the message does not show what it is about."""
+    message = refusal({**COMPLETE, key: json.dumps(["fake-first", secret])})
+    assert f"{key}[1] must be a text of visible ASCII characters" in message
+    assert "fake" not in message
+
+
+@pytest.mark.parametrize(
+    "runpod",
+    [
+        "planted-7c1e",
+        '["planted-7c1e"]',
+        '{"image": "x", "env": "planted-7c1e"}',
+        '{"image": "x", "env": ["planted-7c1e"]}',
+        '{"image": "x", "env": {"TOKEN": {"secure": "planted-7c1e"}}}',
+        '{"image": "x", "gpuTypes": {"TOKEN": "planted-7c1e"}}',
+    ],
+)
+def test_what_may_hold_a_secret_is_not_shown(runpod: str) -> None:
+    """A container's environment is plain text in the stack file, and still nobody else's business."""
+    assert "planted-7c1e" not in refusal({**WITH_RUNPOD, "runpod": runpod})
+
+
+def test_the_value_of_a_key_that_is_stored_encrypted_is_not_shown() -> None:
+    """Whatever it is that somebody wanted to hide."""
+    with pytest.raises(ConfigError) as refused:
+        load({**COMPLETE, "accountId": "planted-7c1e"}, stack="dev", secret_keys=SECRET_KEYS | {"accountId"})
+    assert "accountId must be" in str(refused.value)
+    assert "planted-7c1e" not in str(refused.value)
+
+
+@pytest.mark.parametrize("stack", ["Prod_EU", "dev.1", "s" * 60])
+def test_a_stacks_name_that_makes_no_name_is_refused(stack: str) -> None:
+    """Cloudflare would refuse it half-way; names of one's own make any stack's name fit."""
+    with pytest.raises(ConfigError, match="pulumi config set workerName <name>"):
+        loaded(COMPLETE, stack)
+    assert loaded({**COMPLETE, "workerName": "gateway", "assetBucket": "gateway-assets"}, stack)
+
+
+def test_runpod_without_workers_cannot_be_needed() -> None:
+    """Beside another provider it may sleep for good."""
+    asleep = {**WITH_RUNPOD, "runpod": '{"image": "x", "workersMax": 0}'}
+    assert "could run no job" in refusal({**asleep, "candidateProvider": "runpod"})
+    assert loaded(asleep)
 
 
 def test_all_mistakes_are_named_at_once() -> None:
@@ -145,7 +228,7 @@ def test_the_defaults_that_pulumi_shows_are_the_models() -> None:
 
 
 texts = st.text(max_size=20) | st.sampled_from(
-    ["runpod", "scenario", "{", "[]", '{"image": 1}', "-1", "1e999", "NaN"]
+    ["runpod", "scenario", "{", "[]", '{"image": 1}', "-1", "1e999", "NaN", "[" * 100_000, "[" + "9" * 5000 + "]"]
 )
 
 
