@@ -34,13 +34,14 @@ class RunPodEndpointController:
     secret_properties = frozenset({"env"})
 
     def __init__(self) -> None:
-        # URNs that are in the state: a create for one of them replaces it, so it must not adopt what it replaces.
-        self._in_state: set[str] = set()
+        # URN → id of what is in the state, "" while only its inputs were seen: a create replaces it, so it must not
+        # adopt that one, but may adopt what an interrupted replacement left.
+        self._in_state: dict[str, str] = {}
         self._outage = Outage()
 
     def check(self, session: Session, old_inputs: Properties, inputs: Properties) -> Checked:
         if old_inputs:
-            self._in_state.add(session.urn)
+            self._in_state.setdefault(session.urn, "")
         if EXISTING in inputs:
             return Checked(inputs, tuple(_not_with_existing(name) for name in inputs if name != EXISTING))
         complete = rules.with_defaults(inputs)
@@ -55,6 +56,7 @@ class RunPodEndpointController:
         return Checked(complete, tuple(failures))
 
     def diff(self, session: Session, resource_id: str, state: Properties, inputs: Properties) -> Diff:
+        self._in_state[session.urn] = resource_id
         if inputs.get(EXISTING) != state.get(EXISTING):
             # Giving up ownership of the very same endpoint must not delete it.
             keeps = inputs.get(EXISTING) == resource_id
@@ -158,8 +160,10 @@ class RunPodEndpointController:
     def _find_own(self, session: Session, account: RunPodAccount, inputs: Properties) -> Mapping[str, Any] | None:
         endpoints = account.api.endpoints()
         own = [e for e in endpoints if (e.get("env") or {}).get(rules.MARKER) == _marker(session)]
-        if own and session.urn not in self._in_state:
-            return own[0]
+        replaced = self._in_state.get(session.urn)
+        left = [] if replaced == "" else [e for e in own if e["id"] != replaced]
+        if left:
+            return left[0]
         namesakes = [e["id"] for e in endpoints if e.get("name") == inputs["name"] and e not in own]
         if namesakes:
             name = session.urn.rpartition("::")[2]

@@ -83,6 +83,19 @@ def test_a_replacement_does_not_adopt_the_endpoint_it_replaces(
     assert list(runpod.endpoints) == [second]
 
 
+def test_an_interrupted_replacement_is_continued(
+    create: Create, controller: RunPodEndpointController, session: Session, runpod: RunPodStub
+) -> None:
+    """The endpoint vanished, the create of the new one was killed: its own endpoint is not the one it replaces."""
+    gone, outputs = create()
+    del runpod.endpoints[gone]
+    left, _ = create()
+    controller.check(session, WISH, WISH)
+    assert controller.diff(session, gone, outputs, WISH).replaces == ("name",)
+    assert controller.create(session, WISH, preview=False).id == left
+    assert list(runpod.endpoints) == [left]
+
+
 def test_a_wrong_key_makes_nothing(create: Create, session: Session, runpod: RunPodStub) -> None:
     runpod.intercept = lambda _request: problem(401, "missing bearer token")
     with pytest.raises(AuthError, match="runpodManagementApiKey") as caught:
