@@ -98,6 +98,8 @@ class AssetBucket(pulumi.ComponentResource):
         ]
         if args.retention_days:
             rules.append(_expiry("expire-assets", ASSET_PREFIX, args.retention_days))
+        # the upstream provider sends and keeps rules by id (r2_bucket_lifecycle/resource.go); others drift at a refresh
+        rules.sort(key=lambda rule: str(rule.id))
         cloudflare.R2BucketLifecycle(
             f"{name}-lifecycle", account_id=args.account_id, bucket_name=self.name, rules=rules, opts=child
         )

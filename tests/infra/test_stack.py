@@ -177,6 +177,13 @@ def test_assets_are_published_in_one_place(access: str, resource: str | None, ba
     assert base_url in json.dumps(found["gateway-scenario"].inputs["bindings"])
 
 
+def test_lifecycle_rules_come_in_the_order_in_which_the_official_plugin_keeps_them() -> None:
+    rules = declared(config(assetRetentionDays="30"))["assets-lifecycle"].inputs["rules"]
+    ids = [rule["id"] for rule in rules]
+    assert ids == sorted(ids)
+    assert len(ids) == 5
+
+
 def test_a_custom_domain_is_the_gateways_address_only_where_workers_dev_is_off() -> None:
     both = declared(config(customDomain="images.example.com", zoneId="f" * 32))
     assert both["gateway-domain"].inputs["hostname"] == "images.example.com"
