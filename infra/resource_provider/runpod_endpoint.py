@@ -121,17 +121,20 @@ class RunPodEndpointController:
             return self._preview_update(session, account, resource_id, state, inputs)
         if EXISTING in inputs:
             return self._check_existing(account, inputs)
+        sleeps = _only_sends_to_sleep(state, inputs)
         try:
             endpoint = self._bring_in_line(session, account, account.api.endpoint(resource_id), inputs)
-        except SwitchbackError as error:
-            if not (_is_outage(error) and _only_sends_to_sleep(state, inputs)):
+        except (ApiError, UnreachableError) as error:
+            if not sleeps:
                 raise
-            # RunPod being down is the very reason to return to another provider: that must not stop here.
+            # What ails RunPod may be the very reason to return to another provider: that must not stop here.
             session.log.warning(
-                f"the warm workers could not be given up: {error.message}; the next pulumi up does it, "
+                f"the warm workers could not be given up: {error.message} ({error.fix}); the next pulumi up does it, "
                 f"until then each costs ${state.get('pricePerWorkerDayUsd') or 0:.2f} a day"
             )
             return state
+        if sleeps:  # nor by a rollout that does not end
+            return _outputs(resource_id, inputs, inputs, account.catalog)
         return self._settle(session, account, endpoint, inputs)
 
     def delete(self, session: Session, resource_id: str, state: Properties) -> None:

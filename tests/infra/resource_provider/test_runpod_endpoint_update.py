@@ -10,7 +10,7 @@ import pytest
 from infra.resource_provider.controller import Session
 from infra.resource_provider.runpod_endpoint import RunPodEndpointController
 from provider_client.clock import ManualClock
-from provider_client.errors import ApiError, SwitchbackError
+from provider_client.errors import ApiError, SwitchbackError, UnreachableError
 from provider_client.runpod_management import DEFAULT_DEADLINE_SECONDS
 from provider_client.runpod_settings import INPUTS_DIGEST, MARKER
 from tests.infra.resource_provider.runpod_stub import WISH, Create, RunPodStub, problem
@@ -70,17 +70,43 @@ def test_an_env_update_keeps_the_marker(
     assert after == {"A": "b", MARKER: before[MARKER], INPUTS_DIGEST: before[INPUTS_DIGEST]}
 
 
-def test_a_runpod_outage_does_not_stop_the_return_to_another_provider(
-    create: Create, controller: RunPodEndpointController, session: Session, runpod: RunPodStub, log: Any
+@pytest.mark.parametrize(
+    "answer",
+    [
+        problem(401, "missing bearer token"),
+        problem(403, "access denied"),
+        problem(429, "limit of the hour", **{"Retry-After": "3000"}),
+        httpx.Response(503),
+        httpx.Response(200, text="<html>"),
+    ],
+)
+def test_nothing_that_ails_runpod_stops_the_return_to_another_provider(
+    create: Create,
+    controller: RunPodEndpointController,
+    session: Session,
+    runpod: RunPodStub,
+    log: Any,
+    answer: httpx.Response,
 ) -> None:
     endpoint_id, outputs = create(workersMin=1)
-    runpod.intercept = lambda _request: httpx.Response(503)
+    runpod.intercept = lambda _request: answer
     asleep = {**WISH, "workersMin": 0}
     kept = controller.update(session, endpoint_id, outputs, asleep, preview=False)
     assert kept["workersMin"] == 1, "the next up must see that it is still to do"
     assert any("$45.79 a day" in line for line in log.warnings)
-    with pytest.raises(ApiError):
+    with pytest.raises((ApiError, UnreachableError)):
         controller.update(session, endpoint_id, outputs, {**asleep, "image": "example/comfyui:2"}, preview=False)
+
+
+def test_a_rollout_that_does_not_end_does_not_stop_the_return_either(
+    create: Create, controller: RunPodEndpointController, session: Session, runpod: RunPodStub
+) -> None:
+    """An image that does not start keeps the release in progress for as long as anybody waits."""
+    endpoint_id, outputs = create(workersMin=1)
+    runpod.summary, runpod.rollout["inProgress"] = {"unhealthy": 1}, True
+    asleep = {**WISH, "workersMin": 0}
+    outputs = controller.update(session, endpoint_id, outputs, asleep, preview=False)
+    assert outputs["workersMin"] == runpod.endpoints[endpoint_id]["workers"]["min"] == 0
 
 
 @pytest.mark.parametrize(
