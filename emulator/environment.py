@@ -39,12 +39,18 @@ def find_cloudflare_plugin(environment: Mapping[str, str] = os.environ) -> Cloud
     """The official plugin where the engine would find one: on PATH, else in Pulumi's folder; else our stand-in."""
     if shutil.which(PLUGIN, path=_without_stand_in(environment.get("PATH", ""))):
         return CloudflarePlugin(official=True, place="PATH")
-    home = Path(environment.get("PULUMI_HOME") or Path.home() / ".pulumi")
     # the engine takes no other version than the SDK's; a file `.partial` beside it is an unfinished installation
-    installed = home / "plugins" / f"resource-cloudflare-v{metadata.version('pulumi-cloudflare')}"
+    installed = (
+        pulumi_home(environment) / "plugins" / f"resource-cloudflare-v{metadata.version('pulumi-cloudflare')}"
+    )
     if installed.is_dir() and not installed.with_name(f"{installed.name}.partial").exists():
         return CloudflarePlugin(official=True, place=installed.name)
     return CloudflarePlugin(official=False, place=str(STAND_IN_DIRECTORY))
+
+
+def pulumi_home(environment: Mapping[str, str] = os.environ) -> Path:
+    """Named to the engine, because one that was built with cgo takes the account's folder for ~, not HOME."""
+    return Path(environment.get("PULUMI_HOME") or Path.home() / ".pulumi")
 
 
 def _without_stand_in(path: str) -> str:
@@ -70,6 +76,7 @@ def emulated_environment(
         "SWITCHBACK_EMULATOR_URL": base_url,
         "SWITCHBACK_CLOCK_SPEED": f"{speed:g}",
         "PULUMI_BACKEND_URL": state_backend(state_dir / "pulumi"),
+        "PULUMI_HOME": str(pulumi_home()),
         "PULUMI_CONFIG_PASSPHRASE": "emulator",
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "PULUMI_DISABLE_REGISTRY_RESOLVE": "true",
