@@ -108,12 +108,12 @@ def test_a_command_that_never_ends_is_ended_with_its_children(tmp_path: Path) ->
 
 
 def test_ctrl_c_ends_the_command_too(tmp_path: Path) -> None:
-    """It has a session of its own, which the terminal's signal does not reach."""
+    """It has a session of its own, which the terminal's signal does not reach; by its pid it has surely begun."""
     script = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's `&` turns it off
         "from pathlib import Path; from provider_client.doctor.commands import run_command\n"
         "environment = {'PATH': '/usr/bin:/bin'}\n"
-        "run_command('echo $$ > pid; sleep 60', project_dir=Path('.'), environment=environment, secrets=[])"
+        "run_command('sleep 1; echo $$ > pid; sleep 60', project_dir=Path('.'), environment=environment, secrets=[])"
     )
     with subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path, stderr=subprocess.DEVNULL) as doctor:
         until = time.monotonic() + 20
