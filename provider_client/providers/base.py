@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, Protocol, Self, get_args, get_origin
+from typing import Annotated, Any, Literal, Protocol, Self, TypeVar, get_args, get_origin
 
 import httpx
 from pydantic import BaseModel, ConfigDict, SecretStr, TypeAdapter, ValidationError
@@ -19,6 +19,7 @@ from provider_client.errors import ConfigError
 from provider_client.models import GenerationRequest, Operation, Timings
 
 BindingKind = Literal["secret_text", "plain_text", "json"]
+AddressT = TypeVar("AddressT", bound=str | SecretStr)
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,24 @@ class ProviderSettings(BaseModel):
                 f"these variables are missing or wrong: {', '.join(wrong)}",
                 fix="set them in the environment or in .env; .env.example explains each",
             ) from None
+
+
+def fits_a_header(key: SecretStr | None) -> SecretStr | None:
+    """For keys: one that was pasted with a blank line or a typographic sign fails here, not as a broken answer."""
+    text = key.get_secret_value() if key else ""
+    if not (text.isascii() and text.isprintable()):
+        raise ValueError("the key has a character that no HTTP header can carry")
+    return key
+
+
+def is_http_address(address: AddressT) -> AddressT:
+    try:
+        url = httpx.URL(address.get_secret_value() if isinstance(address, SecretStr) else address)
+    except httpx.InvalidURL:
+        raise ValueError("not an address") from None
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ValueError("not an http(s) address")
+    return address
 
 
 def _parsed(binding: Binding, value: str) -> object:

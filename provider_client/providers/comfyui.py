@@ -20,6 +20,8 @@ from provider_client.providers.base import (
     ProviderHealth,
     ProviderSettings,
     ProviderSpec,
+    fits_a_header,
+    is_http_address,
 )
 from provider_client.providers.comfyui_server import ComfyCloud, ComfyServer, SelfHosted
 from provider_client.providers.graphs import graph_of
@@ -39,12 +41,8 @@ class ComfyUISettings(ProviderSettings):
     comfyui_api_key: SecretStr | None = None
     workflows: WorkflowOptions = WorkflowOptions()
 
-    @field_validator("comfyui_endpoint")
-    @classmethod
-    def _is_http(cls, value: SecretStr) -> SecretStr:
-        if not value.get_secret_value().startswith(("http://", "https://")):
-            raise ValueError("COMFYUI_ENDPOINT must be an http(s) address")
-        return value
+    _address = field_validator("comfyui_endpoint")(is_http_address)
+    _key = field_validator("comfyui_api_key")(fits_a_header)
 
 
 def auth_headers(key: str | None) -> dict[str, str]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import httpx
-from pydantic import SecretStr
+from pydantic import SecretStr, field_validator
 
 from provider_client.clock import Clock
 from provider_client.models import Operation, Timings
@@ -18,6 +18,8 @@ from provider_client.providers.base import (
     ProviderHealth,
     ProviderSettings,
     ProviderSpec,
+    fits_a_header,
+    is_http_address,
 )
 from provider_client.providers.graphs import graph_of
 from provider_client.providers.session import AmbiguousSubmit, Session
@@ -43,6 +45,9 @@ class RunPodSettings(ProviderSettings):
     runpod_comfyui_endpoint_id: str
     runpod_endpoint_base_url: str = "https://api.runpod.ai/v2"
     workflows: WorkflowOptions = WorkflowOptions()
+
+    _address = field_validator("runpod_endpoint_base_url")(is_http_address)
+    _key = field_validator("runpod_api_key")(fits_a_header)
 
 
 class RunPodProvider(JobProvider):

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import httpx
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from provider_client.clock import Clock
 from provider_client.models import Operation, Timings
@@ -22,6 +22,8 @@ from provider_client.providers.base import (
     ProviderHealth,
     ProviderSettings,
     ProviderSpec,
+    fits_a_header,
+    is_http_address,
 )
 from provider_client.providers.images import Picture, scale
 from provider_client.providers.session import AmbiguousSubmit, Session
@@ -76,6 +78,9 @@ class ScenarioSettings(ProviderSettings):
     scenario_secret_api_key: SecretStr
     scenario_base_url: str = "https://api.cloud.scenario.com/v1"
     scenario: ScenarioOptions = ScenarioOptions()
+
+    _address = field_validator("scenario_base_url")(is_http_address)
+    _key = field_validator("scenario_api_key", "scenario_secret_api_key")(fits_a_header)
 
 
 @dataclass(frozen=True)
