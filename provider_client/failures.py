@@ -189,9 +189,10 @@ def _message(signal: Signal, pattern: Pattern | None, secrets: Iterable[str]) ->
 
 
 def _plain(signal: Signal) -> str:
-    if signal.code:
-        return signal.code
-    return f"HTTP {signal.status} without a message" if signal.status else "no message"
+    """What can be said of a failure that nobody put into words."""
+    if signal.code.startswith("job:"):
+        return f"the job ended as {signal.code.removeprefix('job:')}"
+    return f"HTTP {signal.status} without a message" if signal.status else signal.code or "no message"
 
 
 def _mitigation(traits: Mapping[str, Any], signal: Signal, options: WorkflowOptions) -> str:

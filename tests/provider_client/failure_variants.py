@@ -44,11 +44,11 @@ def history(exception_type: str, message: str) -> dict[str, Any]:
     return {"id-1": {"prompt": [0, "id-1", {}, {}, ["9"]], "outputs": {}, "status": status}}
 
 
-def refused(field: str, value: str) -> dict[str, Any]:
+def refused(field: str, value: str, *more: dict[str, Any]) -> dict[str, Any]:
     error = {"type": "value_not_in_list", "message": "Value not in list", "details": f"{field}: '{value}' not in []",
              "extra_info": {"input_name": field, "received_value": value}}  # fmt: skip
     failed = {"type": "prompt_outputs_failed_validation", "message": "Prompt outputs failed validation"}
-    return {"error": failed, "node_errors": {"4": {"errors": [error], "class_type": "Loader"}}}
+    return {"error": failed, "node_errors": {"4": {"errors": [*more, error], "class_type": "Loader"}}}
 
 
 REFUSED_CONNECTION = (
@@ -64,12 +64,17 @@ LONG_VALIDATION = (
     f"• Node 3 (errors): [{{'type': 'value_not_in_list', 'details': \"sampler_name: 'x' not in [{LONG_LIST}]\"}}]\n"
     "• Node 4 (errors): [{'type': 'value_not_in_list', 'details': \"ckpt_name: 'gone.safetensors' not in ['a']\"}]"
 )
+LONG_ERROR = {"type": "value_not_in_list", "message": "Value not in list", "details": f"x: 'y' not in [{LONG_LIST}]",
+              "extra_info": {"input_name": "x"}}  # fmt: skip
 REJECTED_PICTURE = job("Failed to upload one or more input images", "Error uploading a.png: 413 Client Error")
 
 VARIANTS = [
     # RunPod's platform
     Variant("runpod", job("executionTimeout exceeded"), "TIMEOUT", "executionTimeout", retryable=True),
     Variant("runpod", job("job timed out after 1 retries"), "TIMEOUT", "timed out", retryable=True),
+    Variant("runpod", {"id": "x-u1", "status": "TIMED_OUT"}, "TIMEOUT", "ended as TIMED_OUT", retryable=True),
+    Variant("runpod", {"id": "x-u1", "status": "CANCELLED"}, "UNKNOWN", "ended as CANCELLED", retryable=True),
+    Variant("runpod", {}, "UNAVAILABLE", "HTTP 503", retryable=True, status=503),
     Variant("runpod", job("worker exited with exit code 1"), "UNAVAILABLE", "exit code 1", retryable=True),
     Variant("runpod", {"error": "You do not have enough balance"}, "QUOTA", "balance", status=400),
     Variant("runpod", "Unauthorized", "AUTH", "Unauthorized", status=401),
@@ -112,6 +117,7 @@ VARIANTS = [
     # ComfyUI
     Variant("comfyui", refused("ipadapter_file", "ip-adapter.bin"), "MODEL_NOT_FOUND", "ip-adapter", status=400),
     Variant("comfyui", refused("lora_01", "pixel.safetensors"), "MODEL_NOT_FOUND", "pixel", status=400),
+    Variant("comfyui", refused("ckpt_name", "gone.ckpt", LONG_ERROR), "MODEL_NOT_FOUND", "gone.ckpt", status=400),
     Variant("comfyui", refused("image", "absent.png"), "BAD_REQUEST", "absent.png", status=400),
     Variant("comfyui", history("torch.AcceleratorError", "CUDA error: out of memory"), "OUT_OF_MEMORY", "memory"),
     Variant("comfyui", history("FileNotFoundError", 'No such file or directory: "/c/models/checkpoints/x.ckpt"'),

@@ -51,8 +51,14 @@ function matches(pattern, { provider, status, code, text }) {
 function publicMessage({ provider, status, code, text }, pattern, secrets) {
   const lines = sentence(text, pattern).split("\n").map((line) => line.trim());
   const said = publicText(lines.filter(Boolean).join("; "), secrets);
-  const what = said || code || (status ? `HTTP ${status}` : "no answer");
+  const what = said || plain(status, code);
   return `${TITLES[provider] ?? provider}: ${what.length > LONGEST_MESSAGE ? `${what.slice(0, LONGEST_MESSAGE - 1)}…` : what}`;
+}
+
+/** What can be said of a failure that nobody put into words. */
+function plain(status, code) {
+  if (code.startsWith("job:")) return `the job ended as ${code.slice("job:".length)}`;
+  return status ? `HTTP ${status} without a message` : code || "no message";
 }
 
 /** The lines that say why; a long dump is cut to the sentence or quotation in which the pattern matched. */
