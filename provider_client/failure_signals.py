@@ -21,6 +21,7 @@ Body = Mapping[str, Any]
 
 LONGEST_PAGE = 20_000
 MOST_ITEMS = 20
+TAG = re.compile(r"<[^<>]*>")
 TRACEBACK = re.compile(r"Traceback \(most recent call last\):(?:\n[ \t][^\n]*)*\n?")
 FINISHED_JOBS = frozenset({"COMPLETED", "success", "success_no_images"})
 
@@ -128,8 +129,7 @@ def _json(response: httpx.Response) -> Any:
 
 def _visible(page: str) -> str:
     """The words of an HTML page, without its tags."""
-    pieces = (piece.partition(">")[2] for piece in page[:LONGEST_PAGE].split("<"))
-    return " ".join(" ".join(pieces).split())
+    return " ".join(TAG.sub(" ", page[:LONGEST_PAGE]).split())
 
 
 def _read_body(body: Body, words: Words) -> None:

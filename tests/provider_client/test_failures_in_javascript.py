@@ -91,6 +91,9 @@ def answered(provider: str, status: int, body: object) -> Case:
 PAGES: list[Case] = [
     {"text": "<html><h1>Log in</h1></html>", "contentType": "text/html", "provider": "comfyui", "status": 200},
     {"text": "<html>Bad gateway</html>", "contentType": "text/html", "provider": "runpod", "status": 502},
+    {"text": "error code: 502", "contentType": "text/html", "provider": "runpod", "status": 502},
+    {"text": "too many <b>requests", "contentType": "text/html", "provider": "scenario", "status": 200},
+    {"text": "<<p>log in<", "contentType": "text/html", "provider": "comfyui", "status": 200},
     {"text": "", "contentType": "", "provider": "comfyui", "status": 302},
     {"text": "oops", "contentType": "text/plain", "provider": "scenario", "status": 200},
 ]

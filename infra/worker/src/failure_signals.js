@@ -52,7 +52,7 @@ export function signalOfAnswer(text, contentType, provider, status) {
 }
 
 function visible(page) {
-  const words = page.slice(0, LONGEST_PAGE).replace(/<[^>]*>/g, " ");
+  const words = page.slice(0, LONGEST_PAGE).replace(/<[^<>]*>/g, " ");
   return words.split(/\s+/).join(" ").trim();
 }
 

@@ -76,7 +76,7 @@ function publicText(text, secrets) {
   let said = text;
   for (const secret of secrets) said = said.replaceAll(secret, "[hidden]");
   return said
-    .replace(/[a-z]+:\/\/\S+/gi, "[address]")
+    .replace(/[a-z]{1,20}:\/\/\S+/gi, "[address]") // bounded: a long word must not cost its length squared
     .replace(/(?<![\w.])(?:\/[\w.@+-]+){2,}\/?/g, "[path]")
     .replace(/[^\S\n]+/g, " ")
     .trim();
