@@ -32,6 +32,7 @@ from provider_client.errors import (
     RateLimitedError,
     UnreachableError,
 )
+from provider_client.retries import retry_after_seconds
 
 __all__ = ["CloudflareApi", "Deployment", "VersionShare", "Worker", "WorkerVersion"]
 
@@ -259,19 +260,12 @@ def _raise_api_error(response: httpx.Response, call: str, account_id: str, token
             f"Cloudflare's API takes no more requests for now: {said}",
             status=status,
             code=code,
-            retry_after=_retry_after(response),
+            retry_after=retry_after_seconds(response),
             fix="wait five minutes: the limit is 1200 requests in 5 minutes for all tokens of one user",
         )
     trouble = "has trouble of its own" if status >= 500 else "refused the request"
     fix = "try again; www.cloudflarestatus.com shows outages" if status >= 500 else ""
     raise ApiError(f"Cloudflare's API {trouble}: {said}", status=status, code=code, fix=fix)
-
-
-def _retry_after(response: httpx.Response) -> float | None:
-    try:
-        return max(0.0, float(response.headers["retry-after"]))
-    except (KeyError, ValueError):
-        return None
 
 
 def _pause_before_retry(error: ApiError | UnreachableError, attempt: int) -> float | None:

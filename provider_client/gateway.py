@@ -33,6 +33,7 @@ from provider_client.errors import (
 )
 from provider_client.http import CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS
 from provider_client.models import Generation, GenerationRequest, GenerationStatus, Health
+from provider_client.retries import retry_after_seconds
 
 ATTEMPTS = 4
 FIRST_POLL_SECONDS = 0.5
@@ -238,7 +239,7 @@ class GatewayClient:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 response = self._send(method, path, json=json, headers=headers, seconds=patience.left)
-                return _Step(_parsed(Generation, response), _retry_after(response))
+                return _Step(_parsed(Generation, response), retry_after_seconds(response))
             except (UnreachableError, ApiError) as error:
                 wait = _pause_before_retry(error, attempt)
                 if patience.stopped:
@@ -315,7 +316,7 @@ def _error_of(response: httpx.Response) -> ApiError:
         f"the gateway answered {status}: {detail}",
         status=status,
         code=str(problem.get("kind") or ""),
-        retry_after=_retry_after(response),
+        retry_after=retry_after_seconds(response),
         fix=str(problem.get("mitigation") or ""),
     )
 
@@ -323,13 +324,6 @@ def _error_of(response: httpx.Response) -> ApiError:
 def _redirected(response: httpx.Response) -> str:
     """Redirects are told and not followed: the token must not travel, and an asset's address is its address."""
     return f", a redirect to {response.headers['location']}" if response.has_redirect_location else ""
-
-
-def _retry_after(response: httpx.Response) -> float | None:
-    try:
-        return max(0.0, float(response.headers["retry-after"]))
-    except (KeyError, ValueError):
-        return None
 
 
 def _pause_before_retry(error: UnreachableError | ApiError, attempt: int) -> float | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import httpx
@@ -91,13 +93,14 @@ def test_two_generations_have_two_keys() -> None:
     assert len({request.headers["Idempotency-Key"] for request in script.requests}) == 2
 
 
-def test_retry_after_is_obeyed() -> None:
+@pytest.mark.parametrize("in_seconds", [True, False])
+def test_retry_after_is_obeyed(in_seconds: bool) -> None:
     clock = ManualClock()
-    script = Script(
-        httpx.Response(429, headers={"Retry-After": "17"}, json={"kind": "RATE_LIMITED"}), ok("succeeded")
-    )
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=18), usegmt=True)
+    headers = {"Retry-After": "17" if in_seconds else date}
+    script = Script(httpx.Response(429, headers=headers, json={"kind": "RATE_LIMITED"}), ok("succeeded"))
     client(script, clock).submit(REQUEST, idempotency_key="key")
-    assert clock.now() == 17.0
+    assert 16 <= clock.now() <= 18
 
 
 def test_retries_are_few() -> None:
@@ -245,6 +248,11 @@ def test_a_download_is_anonymous_and_not_parsed() -> None:
 def test_an_asset_that_does_not_resolve_is_an_error(answer: httpx.Response) -> None:
     with pytest.raises(ApiError, match=str(answer.status_code)):
         client(Script(answer)).download("https://assets.test/picture.png")
+
+
+def test_an_asset_without_a_real_address_is_an_error() -> None:
+    with pytest.raises(UnreachableError, match="port"):
+        client(Script()).download("https://assets.test:port/picture.png")
 
 
 def test_no_error_holds_the_token() -> None:
