@@ -78,6 +78,12 @@ def _addresses(config: StackConfig) -> Iterator[str]:
     command = set_command("zoneId", "<id of the zone>")
     if config.custom_domain and not config.zone_id:
         yield f"{key_named('customDomain')} needs zoneId. Set it: {command}"
+    if config.custom_domain and config.custom_domain == config.asset_public_access:
+        yield (
+            f"{key_named('customDomain')} and assetPublicAccess are both {config.custom_domain}, which cannot lead to "
+            f"the Worker and to the bucket. The Worker serves assets as well. "
+            f"Set it: {set_command('assetPublicAccess', 'worker')}"
+        )
     if config.asset_public_access not in ("worker", "r2dev") and not config.zone_id:
         yield f"{key_named('assetPublicAccess')} is a domain and needs zoneId. Set it: {command}"
     if not config.workers_dev and not config.custom_domain:

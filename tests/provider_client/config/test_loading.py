@@ -84,6 +84,10 @@ def test_the_bucket_is_protected_in_production_unless_said_otherwise() -> None:
         ({"imageGenerationprovider": "runpod"}, ["Did you mean imageGenerationProvider?"]),
         ({"accountId": "mine"}, ["32 hexadecimal digits", "pulumi config set accountId"]),
         ({"customDomain": "api.example.com"}, ["customDomain needs zoneId"]),
+        (
+            {"customDomain": "api.example.com", "assetPublicAccess": "api.example.com", "zoneId": "f" * 32},
+            ["cannot lead to the Worker and to the bucket", "assetPublicAccess worker"],
+        ),
         ({"workersDev": "false"}, ["the gateway would have no address"]),
         ({"assetPublicAccess": "assets.example.com"}, ["needs zoneId"]),
         ({"runpod": '{"idleTimeoutSeconds": 0, "image": "x"}'}, ["runpod.idleTimeoutSeconds is 0", "at least 1"]),
