@@ -6,8 +6,11 @@ import asyncio
 import errno
 import json
 import random
+import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -21,6 +24,7 @@ _FIRST_DELAY_SECONDS: Final = 2.0
 _LONGEST_DELAY_SECONDS: Final = 30.0
 _RETRIED_STATUSES: Final = (408, 409, 429)
 _STATUS_TIMEOUT_SECONDS: Final = 60.0
+_SKIPPED_BEFORE_JSON: Final = "".join(map(chr, range(33)))
 
 HEADERS: Final[Mapping[str, str]] = {  # of a recorded first call
     "user-agent": (
@@ -67,7 +71,7 @@ class Request:
 
 
 class CloudflareClient:
-    """Sends requests; `sleep` and `jitter` (0 to 1) are for tests."""
+    """Sends requests; `sleep`, `jitter` (0 to 1) and `wall` (seconds since 1970) are for tests."""
 
     def __init__(
         self,
@@ -78,6 +82,7 @@ class CloudflareClient:
         transport: httpx.AsyncBaseTransport | None = None,
         sleep: Sleep = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._base_url = base_url.rstrip("/") + "/"
         self._authorization = dict(authorization)
@@ -85,6 +90,7 @@ class CloudflareClient:
         self._transport = transport
         self._sleep = sleep
         self._jitter = jitter
+        self._wall = wall
         self._http: httpx.AsyncClient | None = None
 
     async def send(self, request: Request) -> Any:
@@ -126,7 +132,7 @@ class CloudflareClient:
             return _Outcome(
                 failure=RequestFailedError(_unreachable(request.method, url, error)), delay=backoff_seconds
             )
-        return _read(request.method, url, response)
+        return _read(request.method, url, response, self._wall())
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +147,11 @@ class _Outcome:
         return self.value
 
 
-def _read(method: str, url: str, response: httpx.Response) -> _Outcome:
+def _read(method: str, url: str, response: httpx.Response, now: float) -> _Outcome:
     status = response.status_code
     if status >= HTTPStatus.BAD_REQUEST:
-        text = f'{method} "{url}": {status} {_phrase(status)} {response.text}'
-        delay = _asked_delay(response.headers) if is_retried(status, response.headers) else None
+        text = f'{method} "{url}": {status} {_phrase(status)} {_document(response.text)}'
+        delay = _asked_delay(response.headers, now) if is_retried(status, response.headers) else None
         return _Outcome(failure=RequestFailedError(text, status), delay=delay)
     try:
         document = json.loads(response.content) if response.content else {}
@@ -153,6 +159,15 @@ def _read(method: str, url: str, response: httpx.Response) -> _Outcome:
         text = f'{method} "{url}": the answer is not JSON'
         return _Outcome(failure=RequestFailedError(text, status))
     return _Outcome(value=document.get("result") if isinstance(document, dict) else None)
+
+
+def _document(body: str) -> str:
+    """Return what the Go client shows of an error's body: a JSON document, and of any other nothing.
+
+    Source: cloudflare-go internal/apierror, which prints what gjson's Parse leaves as raw.
+    """
+    found = body.lstrip(_SKIPPED_BEFORE_JSON)
+    return found if found.startswith(("{", "[")) else ""
 
 
 def is_retried(status: int, headers: Mapping[str, str]) -> bool:
@@ -168,14 +183,21 @@ def backoff_seconds(retries: int, jitter: float) -> float:
     return min(_FIRST_DELAY_SECONDS * 2.0**retries, _LONGEST_DELAY_SECONDS) * (1 - jitter / 4)
 
 
-def _asked_delay(headers: Mapping[str, str]) -> Callable[[int, float], float]:
-    try:
-        seconds = float(headers.get("retry-after", ""))
-    except ValueError:
-        return backoff_seconds
-    if not 0 <= seconds < LONGEST_OBEYED_RETRY_AFTER_SECONDS:
+def _asked_delay(headers: Mapping[str, str], now: float) -> Callable[[int, float], float]:
+    seconds = _asked_seconds(headers, now)
+    if seconds is None or not 0 <= seconds < LONGEST_OBEYED_RETRY_AFTER_SECONDS:
         return backoff_seconds
     return lambda _retries, _jitter: seconds
+
+
+def _asked_seconds(headers: Mapping[str, str], now: float) -> float | None:
+    """Retry-After-Ms goes before Retry-After, which may be a date (cloudflare-go internal/requestconfig)."""
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        with suppress(KeyError, ValueError):
+            return float(headers[name]) * unit
+    with suppress(KeyError, ValueError):
+        return parsedate_to_datetime(headers["retry-after"]).timestamp() - now
+    return None
 
 
 def _phrase(status: int) -> str:

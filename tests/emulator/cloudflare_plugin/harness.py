@@ -78,6 +78,7 @@ async def served_plugin(base_url: str, answering: Answering | None = None) -> As
             account_id=configuration.account_id,
             transport=transport,
             sleep=no_sleep,
+            wall=lambda: 0.0,
         )
 
     environment = {"CLOUDFLARE_BASE_URL": base_url, "CLOUDFLARE_API_TOKEN": "dummy-token-for-tests"}

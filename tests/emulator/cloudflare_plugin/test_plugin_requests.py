@@ -225,10 +225,19 @@ def test_a_refusal_is_not_retried(status: int) -> None:
 
 @pytest.mark.parametrize(
     ("headers", "waits"),
-    [({"retry-after": "0"}, [0.0]), ({"retry-after": "7"}, [7.0]), ({"retry-after": "90"}, None), ({}, None)],
+    [
+        ({"retry-after": "0"}, [0.0]),
+        ({"retry-after": "7"}, [7.0]),
+        ({"retry-after-ms": "250", "retry-after": "7"}, [0.25]),
+        ({"retry-after": "Thu, 01 Jan 1970 00:00:09 GMT"}, [9.0]),
+        ({"retry-after": "Thu, 01 Jan 1970 01:00:00 GMT"}, None),
+        ({"retry-after": "90"}, None),
+        ({"retry-after": "soon"}, None),
+        ({}, None),
+    ],
 )
 def test_retries_obey_retry_after_below_a_minute(headers: dict[str, str], waits: list[float] | None) -> None:
-    """A longer or missing Retry-After falls back on the Go client's own delays."""
+    """In seconds, milliseconds or as a date; a longer, missing or unreadable one gives the Go client's own delays."""
     api = Api(httpx.Response(429, headers=headers, text="{}"), result({}))
 
     async def deleted(plugin: Plugin) -> list[float]:
@@ -239,6 +248,17 @@ def test_retries_obey_retry_after_below_a_minute(headers: dict[str, str], waits:
     assert len(api.requests) == 2
     assert api.requests[1].headers["x-stainless-retry-count"] == "1"
     assert waited == waits if waits is not None else 1.5 <= waited[0] <= 2.0
+
+
+@pytest.mark.parametrize("body", ["<html>Bad Gateway</html>", "upstream error", ""])
+def test_of_an_error_that_is_no_json_the_status_alone_is_told(body: str) -> None:
+    """The Go client prints the body as its JSON parser sees it."""
+    api = Api(httpx.Response(400, text=body))
+
+    async def deleted(plugin: Plugin) -> dict[str, Any]:
+        return await plugin.call("Delete", {"type": BUCKET, "urn": "urn:b", "properties": BUCKET_STATE})
+
+    assert run(api, deleted)["errors"][0].endswith('/r2/buckets/assets": 400 Bad Request ')
 
 
 def test_retries_end_after_ten() -> None:
