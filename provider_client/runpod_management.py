@@ -12,6 +12,7 @@ import random
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -79,28 +80,28 @@ class RunPodManagementApi:
 
     def endpoint(self, endpoint_id: str) -> Json:
         """NotFoundError when it does not exist (any more)."""
-        return self._json("GET", f"/serverless/{endpoint_id}")
+        return self._json("GET", _of(endpoint_id))
 
     def create_endpoint(self, body: Mapping[str, object]) -> Json:
         """Not repeated after a lost answer: v2 has no idempotency key, the caller must look for what it made."""
         return self._json("POST", "/serverless", body)
 
     def update_endpoint(self, endpoint_id: str, changes: Mapping[str, object]) -> Json:
-        return self._json("PATCH", f"/serverless/{endpoint_id}", changes)
+        return self._json("PATCH", _of(endpoint_id), changes)
 
     def delete_endpoint(self, endpoint_id: str) -> bool:
         """False when it was gone already."""
         try:
-            self._send("DELETE", f"/serverless/{endpoint_id}", None)
+            self._send("DELETE", _of(endpoint_id), None)
         except NotFoundError:
             return False
         return True
 
     def workers(self, endpoint_id: str) -> Json:
-        return self._json("GET", f"/serverless/{endpoint_id}/workers")
+        return self._json("GET", f"{_of(endpoint_id)}/workers")
 
     def releases(self, endpoint_id: str) -> Json:
-        return self._json("GET", f"/serverless/{endpoint_id}/releases")
+        return self._json("GET", f"{_of(endpoint_id)}/releases")
 
     def gpu_catalog(self) -> GpuCatalog:
         """Live pools and prices, stamped with today's date (UTC)."""
@@ -161,6 +162,11 @@ class RunPodManagementApi:
             )
         except httpx.RequestError as error:
             return error
+
+
+def _of(endpoint_id: str) -> str:
+    """The endpoint's path; an id comes from a person, who may have pasted a whole address."""
+    return f"/serverless/{quote(endpoint_id, safe='')}"
 
 
 def error_from_response(response: httpx.Response, method: str, path: str) -> ApiError:

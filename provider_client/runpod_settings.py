@@ -237,7 +237,7 @@ def drift_in_words(
 
 def _normal(name: str, value: Any) -> Any:
     if name in UNORDERED:
-        return sorted(value or (), key=str)
+        return sorted(set(map(str, value or ())))
     if name == "scaling" and isinstance(value, Mapping):
         return {"type": value.get("type"), "value": _as_float(value.get("value"))}
     return value or ("" if name in ("args", "registry") else value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from infra.resource_provider.controller import (
@@ -89,7 +89,9 @@ class RunPodEndpointController:
     def create(self, session: Session, inputs: Properties, *, preview: bool) -> Created:
         account = RunPodAccount(session, self._outage)
         if preview:
-            if EXISTING not in inputs and is_known(inputs):
+            if EXISTING in inputs:
+                self._foretell_existing(session, account, str(inputs[EXISTING]))
+            elif is_known(inputs):
                 account.say_cost(inputs)
             return Created("", _known_outputs(inputs))
         if EXISTING in inputs:
@@ -209,15 +211,14 @@ class RunPodEndpointController:
         return outputs
 
     def _check_existing(self, account: RunPodAccount, inputs: Properties) -> Properties:
-        endpoint_id = str(inputs[EXISTING])
+        endpoint = _usable(str(inputs[EXISTING]), account.api.endpoint)
+        return _outputs(str(endpoint["id"]), inputs, from_wire(endpoint, account.catalog), account.catalog)
+
+    def _foretell_existing(self, session: Session, account: RunPodAccount, endpoint_id: str) -> None:
         try:
-            endpoint = account.api.endpoint(endpoint_id)
-        except NotFoundError as error:
-            raise ConfigError(
-                f"RunPod has no endpoint {endpoint_id} that this key may see",
-                fix="pulumi config set --path runpod.endpointId <id from RunPod's console>",
-            ) from error
-        return _outputs(endpoint_id, inputs, from_wire(endpoint, account.catalog), account.catalog)
+            _usable(endpoint_id, lambda wanted: account.look_up(lambda api: api.endpoint(wanted)))
+        except (ApiError, UnreachableError) as error:
+            session.log.warning(f"RunPod endpoint {endpoint_id} was not looked at: {error.message}")
 
     def _preview_update(
         self, session: Session, account: RunPodAccount, resource_id: str, state: Properties, inputs: Properties
@@ -235,6 +236,19 @@ class RunPodEndpointController:
         if changed & {"workersMin", "gpuTypes", "gpuCount", "idleTimeoutSeconds"}:
             account.say_cost(inputs)
         return _outputs(resource_id, inputs, inputs, account.catalog)
+
+
+def _usable(endpoint_id: str, find: Callable[[str], Mapping[str, Any]]) -> Mapping[str, Any]:
+    """An endpoint that somebody else made and the Worker can use; ConfigError when there is none."""
+    fix = "pulumi config set --path runpod.endpointId <id from RunPod's console>"
+    try:
+        endpoint = find(endpoint_id)
+    except NotFoundError as error:
+        raise ConfigError(f"RunPod has no endpoint {endpoint_id} that this key may see", fix=fix) from error
+    kind = endpoint.get("type", "QUEUE")
+    if kind != "QUEUE":
+        raise ConfigError(f"RunPod endpoint {endpoint_id} is of type {kind}: it has no queue for jobs", fix=fix)
+    return endpoint
 
 
 def _not_with_existing(name: str) -> Failure:

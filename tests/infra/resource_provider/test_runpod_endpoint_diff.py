@@ -112,11 +112,40 @@ def test_an_existing_endpoint_is_checked_and_never_changed(
     assert not runpod.mutations
 
 
+@pytest.mark.parametrize("preview", [True, False])
+@pytest.mark.parametrize("wanted", ["nope", "https://api.runpod.ai/v2/nope/run", "../catalog/gpus"])
 def test_an_existing_endpoint_that_is_not_there_is_a_config_error(
-    controller: RunPodEndpointController, session: Session
+    controller: RunPodEndpointController, session: Session, runpod: RunPodStub, wanted: str, preview: bool
 ) -> None:
+    """Whatever was pasted leads to no other route of RunPod's API."""
     with pytest.raises(ConfigError, match=r"runpod\.endpointId"):
-        controller.create(session, {"existingEndpointId": "nope"}, preview=False)
+        controller.create(session, {"existingEndpointId": wanted}, preview=preview)
+
+
+def test_an_existing_endpoint_without_a_queue_is_a_config_error(
+    controller: RunPodEndpointController, session: Session, runpod: RunPodStub
+) -> None:
+    """The Worker submits jobs, which a load balancer does not take."""
+    balancer = runpod.add(name="theirs", image="theirs:1", type="LOAD_BALANCER")
+    with pytest.raises(ConfigError, match="LOAD_BALANCER"):
+        controller.create(session, {"existingEndpointId": balancer}, preview=True)
+
+
+def test_a_preview_does_without_an_answer_about_an_existing_endpoint(
+    controller: RunPodEndpointController, session: Session, runpod: RunPodStub, log: Any
+) -> None:
+    runpod.intercept = lambda _request: httpx.Response(503)
+    controller.create(session, {"existingEndpointId": "ep"}, preview=True)
+    assert any("was not looked at" in line for line in log.warnings)
+
+
+def test_a_name_that_is_said_twice_is_no_difference(
+    create: Create, controller: RunPodEndpointController, session: Session
+) -> None:
+    """RunPod gives each GPU type back once."""
+    endpoint_id, outputs = create(gpuTypes=["NVIDIA L40", "NVIDIA L40"])
+    wish = {**WISH, "gpuTypes": ["NVIDIA L40", "NVIDIA L40"]}
+    assert not controller.diff(session, endpoint_id, outputs, wish).changed
 
 
 def test_giving_up_ownership_does_not_delete(
