@@ -76,18 +76,18 @@ class RunPodManagementApi:
         self._deadline_seconds = deadline_seconds
 
     def endpoints(self) -> list[Json]:
-        return list(self._json("GET", "/serverless").get("endpoints", ()))
+        return self._list("GET", "/serverless", "endpoints")
 
     def endpoint(self, endpoint_id: str) -> Json:
         """NotFoundError when it does not exist (any more)."""
-        return self._json("GET", _of(endpoint_id))
+        return self._endpoint("GET", _of(endpoint_id))
 
     def create_endpoint(self, body: Mapping[str, object]) -> Json:
         """Not repeated after a lost answer: v2 has no idempotency key, the caller must look for what it made."""
-        return self._json("POST", "/serverless", body)
+        return self._endpoint("POST", "/serverless", body)
 
     def update_endpoint(self, endpoint_id: str, changes: Mapping[str, object]) -> Json:
-        return self._json("PATCH", _of(endpoint_id), changes)
+        return self._endpoint("PATCH", _of(endpoint_id), changes)
 
     def delete_endpoint(self, endpoint_id: str) -> bool:
         """False when it was gone already."""
@@ -105,26 +105,42 @@ class RunPodManagementApi:
 
     def gpu_catalog(self) -> GpuCatalog:
         """Live pools and prices, stamped with today's date (UTC)."""
-        gpus = self._json("GET", "/catalog/gpus").get("gpus", ())
+        gpus = self._list("GET", "/catalog/gpus", "gpus")
         return live_catalog(gpus, datetime.now(UTC).date().isoformat())
 
     def gpu_availability(self, gpu_count: int = 1) -> dict[str, str]:
         """GPU type → NONE, LOW, MEDIUM or HIGH, as RunPod sees its serverless stock now."""
         query = f"/catalog/gpus?include=AVAILABILITY&product=SERVERLESS&count={gpu_count}"
-        return {
-            str(gpu["id"]): str(gpu.get("availability", "")) for gpu in self._json("GET", query).get("gpus", ())
-        }
+        return {str(gpu["id"]): str(gpu.get("availability", "")) for gpu in self._list("GET", query, "gpus")}
+
+    def _endpoint(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Json:
+        """An empty object taken for an endpoint would be one that lost all its settings."""
+        answer = self._json(method, path, body)
+        if not isinstance(answer.get("id"), str):
+            raise self._unreadable(method, path, "that is no endpoint")
+        return answer
+
+    def _list(self, method: str, path: str, name: str) -> list[Json]:
+        found = self._json(method, path).get(name)
+        if not isinstance(found, list) or not all(isinstance(item, dict) and item.get("id") for item in found):
+            raise self._unreadable(method, path, f"that holds no list of {name}")
+        return found
 
     def _json(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Json:
         response = self._send(method, path, body)
         try:
             answer = response.json()
         except ValueError:
-            raise UnreachableError(
-                f"RunPod answered {response.status_code} to {method} {path} with something that is not JSON",
-                fix=f"check that {self._base_url} is RunPod's management API (REST v2)",
-            ) from None
-        return answer if isinstance(answer, dict) else {}
+            raise self._unreadable(method, path, "that is not JSON") from None
+        if not isinstance(answer, dict):
+            raise self._unreadable(method, path, "that is no JSON object")
+        return answer
+
+    def _unreadable(self, method: str, path: str, what: str) -> UnreachableError:
+        return UnreachableError(
+            f"RunPod answered {method} {path.partition('?')[0]} with something {what}",
+            fix=f"check that {self._base_url} is RunPod's management API (REST v2)",
+        )
 
     def _send(self, method: str, path: str, body: Mapping[str, object] | None) -> httpx.Response:
         """One call with its bounded retries; a POST only after 429, which RunPod answers before it acts."""
@@ -175,7 +191,8 @@ def error_from_response(response: httpx.Response, method: str, path: str) -> Api
     problem = _problem(response)
     detail = str(problem.get("detail") or problem.get("error") or problem.get("title") or response.reason_phrase)
     lines = [f"RunPod answered {status} to {method} {path.partition('?')[0]}: {detail}"]
-    lines += [f"  - {line}" for line in problem.get("errors") or ()]
+    errors = problem.get("errors")
+    lines += [f"  - {line}" for line in errors] if isinstance(errors, list) else []
     kind, fix = _kind_and_fix(status, problem)
     wait = retry_after_seconds(response)
     if kind is RateLimitedError and wait is not None:

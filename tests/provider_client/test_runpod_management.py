@@ -78,6 +78,11 @@ HANG = httpx.ReadTimeout("")
         (httpx.Response(410, json={"error": "Gone"}), ApiError, ["410", "REST v2", "api.runpod.io/v2"]),
         (httpx.Response(400, json={"error": "x", "status": 400}), ApiError, ["not REST v2"]),
         (httpx.Response(200, text="<html>captive portal</html>"), UnreachableError, ["not JSON"]),
+        (httpx.Response(200, text='{"id": "ep1", "na'), UnreachableError, ["not JSON"]),
+        (httpx.Response(200, json=[]), UnreachableError, ["no JSON object"]),
+        (httpx.Response(200, json={}), UnreachableError, ["no endpoint", "REST v2"]),
+        (httpx.Response(200, json={"id": None}), UnreachableError, ["no endpoint"]),
+        (problem(422, "validation failed", errors="all of it"), ApiError, ["validation failed"]),
         (RESET, UnreachableError, ["the connection broke", "runpod.invalid"]),
         (HANG, UnreachableError, ["no answer in time"]),
         (httpx.ConnectError("[Errno 111]"), UnreachableError, ["no connection"]),
@@ -162,3 +167,15 @@ def test_availability_asks_with_the_product_that_include_needs() -> None:
 def test_the_base_url_is_the_one_that_runpods_own_tools_read() -> None:
     assert default_base_url({}) == "https://api.runpod.io/v2"
     assert default_base_url({"RUNPOD_REST_API_URL": "http://127.0.0.1:1/v2/"}) == "http://127.0.0.1:1/v2"
+
+
+@pytest.mark.parametrize("body", [{}, {"endpoints": None, "gpus": 3}, {"endpoints": ["ep"], "gpus": [{}]}])
+def test_a_list_that_is_none_is_not_taken_for_an_empty_one(body: dict[str, Any]) -> None:
+    """Were it, an interrupted create would not find what it left, and make a second endpoint."""
+    for ask in (
+        RunPodManagementApi.endpoints,
+        RunPodManagementApi.gpu_catalog,
+        RunPodManagementApi.gpu_availability,
+    ):
+        with pytest.raises(UnreachableError, match="no list"):
+            ask(api(Script(httpx.Response(200, json=body))))
