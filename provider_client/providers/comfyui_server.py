@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from provider_client.failures import ProviderError
 from provider_client.providers.session import Session
 
 Entry = Mapping[str, Any]
@@ -76,13 +75,7 @@ class ComfyCloud(SelfHosted):
     FAILED = frozenset({"error", "failed", "non_retryable_error"})
 
     def knows(self, job: str) -> bool:
-        try:
-            self._status(job)
-        except ProviderError as error:
-            if error.failure.provider_code == "404":
-                return False
-            raise
-        return True
+        return self.session.find(f"/job/{job}/status") is not None
 
     def finished(self, job: str) -> Entry | None:
         status = self._status(job)
@@ -103,4 +96,4 @@ class ComfyCloud(SelfHosted):
         return "running" if status in ("running", "executing", "in_progress") else status
 
     def _status(self, job: str) -> str:
-        return str(self.session.get(f"/job/{job}/status").get("status"))
+        return self.session.state(self.session.get(f"/job/{job}/status"))

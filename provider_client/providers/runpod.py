@@ -12,6 +12,7 @@ import httpx
 from pydantic import SecretStr, field_validator
 
 from provider_client.clock import Clock
+from provider_client.failure_signals import Signal
 from provider_client.models import Operation, Timings
 from provider_client.providers.base import (
     Cost,
@@ -122,8 +123,11 @@ def _submit(session: Session, body: Mapping[str, Any]) -> str:
 
 
 def _finished(session: Session, job: str, last: dict[str, str]) -> Mapping[str, Any] | None:
-    body = _in_current_form(session.get(f"/status/{job}"))
-    last["status"] = str(body.get("status"))
+    found = session.find(f"/status/{job}")
+    if found is None:
+        session.fail(Signal(session.provider, 404, "", "RunPod no longer knows the job"), job)
+    body = _in_current_form(found)
+    last["status"] = session.state(body)
     if last["status"] in WAITING:
         return None
     if last["status"] != "COMPLETED":

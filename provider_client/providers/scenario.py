@@ -211,7 +211,7 @@ def _same_input(echoed: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
 
 def _finished(session: Session, job: str, last: dict[str, str]) -> Mapping[str, Any] | None:
     record: Mapping[str, Any] = session.field(session.get(f"/jobs/{job}"), "job")
-    last["status"] = str(record.get("status"))
+    last["status"] = session.state(record)
     if last["status"] in IN_FLIGHT:
         return None
     if last["status"] != "success":

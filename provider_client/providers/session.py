@@ -58,6 +58,11 @@ class Session:
     def get(self, path: str, **query: str) -> Body:
         return self._json(self._send(self._request("GET", path, params=query), READ))
 
+    def find(self, path: str) -> Body | None:
+        """As `get`; None where the vendor knows nothing under this name."""
+        response = self._send(self._request("GET", path), READ)
+        return None if response.status_code == httpx.codes.NOT_FOUND else self._json(response)
+
     def post(self, path: str, **content: Any) -> httpx.Response:
         """A POST that may be repeated and whose answer says nothing: a cancellation."""
         return self._checked(self._send(self._request("POST", path, **content), READ))
@@ -135,6 +140,13 @@ class Session:
         if value is None:
             self.fail(self.signal(code, f"the answer lacks {'.'.join(path)}"))
         return value
+
+    def state(self, job: Body) -> str:
+        """The vendor's word for where the job is."""
+        status = job.get("status")
+        if not isinstance(status, str):
+            self.fail(self.signal("answer:not_json", "the answer lacks the job's status"))
+        return status
 
     def signal(self, code: str, text: str) -> Signal:
         return Signal(self.provider, None, code, text)

@@ -62,6 +62,12 @@ export class Session {
     return REDIRECTS.has(answer.status) ? this.elsewhere(answer.headers.get("Location")) : answer.bytes;
   }
 
+  /** An answer without the word for a job's state says nothing of the job: it may go on. */
+  state(job) {
+    if (typeof job?.status === "string") return job.status;
+    throw new ProviderFailure(this.signal("answer:not_json", "the answer lacks the job's status"));
+  }
+
   signal(code, text = "", status = null) {
     return { provider: this.provider, status, code, text };
   }

@@ -125,11 +125,30 @@ def test_a_servers_own_refusal_of_a_picture_is_a_matter_of_credentials() -> None
 
 
 @pytest.mark.parametrize("provider", ["runpod", "scenario"])
-@pytest.mark.parametrize("body", [{}, {"status": "EXPLODED"}, {"status": "failed", "error": "boom"}])
-def test_an_ending_in_an_unknown_word_is_not_waited_for(provider: str, body: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ({"status": "EXPLODED"}, FailureKind.UNKNOWN),
+        ({"status": "failed", "error": "boom"}, FailureKind.UNKNOWN),
+        ({}, FailureKind.UNAVAILABLE),
+    ],
+)
+def test_an_ending_in_an_unknown_word_is_not_waited_for(
+    provider: str, body: dict[str, Any], kind: FailureKind
+) -> None:
     created = {"id": "job_1", "status": "queued"}
     vendor = Vendor({"POST /run": [answer(created)], "POST /generate": [answer({"job": created})],
                      "GET /status": [answer(body)], "GET /jobs": [answer({"job": body})],
                      "POST /": [answer({})]})  # fmt: skip
-    assert failure_of(vendor, provider).kind is FailureKind.UNKNOWN
+    assert failure_of(vendor, provider).kind is kind
     assert vendor.clock.now() < 1
+
+
+@pytest.mark.parametrize("text", ["", "404 page not found", '{"error": "not found"}'])
+def test_a_job_that_runpod_forgot_is_no_matter_of_credentials(text: str) -> None:
+    """Results are kept for 30 minutes; the /run before has proved the endpoint and the key."""
+    vendor = Vendor({"POST /run": [answer({"id": "job_1"})], "GET /status": [httpx.Response(404, text=text)],
+                     "POST /": [answer({})]})  # fmt: skip
+    failure = failure_of(vendor, "runpod")
+    assert failure.kind is FailureKind.TIMEOUT
+    assert "no longer knows" in failure.message

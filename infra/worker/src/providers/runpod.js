@@ -58,7 +58,8 @@ async function poll(session, job) {
   const answer = await status(session, job);
   if (answer === null) return forgotten(session);
   const timings = { queue_ms: answer.delayTime, run_ms: answer.executionTime };
-  const found = { status: STATUS[answer.status] ?? "failed", word: answer.status, timings };
+  const word = session.state(answer);
+  const found = { status: STATUS[word] ?? "failed", word, timings };
   if (found.status === "queued" || found.status === "running") return found;
   const signal = signalOfBody(answer, "runpod");
   if (found.status !== "succeeded") return { ...found, signal };

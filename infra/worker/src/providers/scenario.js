@@ -92,13 +92,13 @@ async function upload(session, { generation, request: { image } }) {
 
 async function poll(session, job) {
   const answer = await session.get(`/jobs/${encodeURIComponent(job)}`);
-  const { status: word, metadata = {} } = answer.job ?? {};
+  const word = session.state(answer.job);
   const found = { status: STATUS[word] ?? "failed", word, timings: timingsOf(answer.job) };
   if (found.status === "queued" || found.status === "running") return found;
   const signal = signalOfBody(answer, "scenario");
   if (found.status !== "succeeded") return { ...found, signal };
   if (/\bresult:/.test(signal.code)) return { ...found, status: "failed", signal };
-  return { ...found, outputs: metadata.assetIds.map((id) => ({ handle: id, read: () => read(session, id) })) };
+  return { ...found, outputs: answer.job.metadata.assetIds.map((id) => ({ handle: id, read: () => read(session, id) })) };
 }
 
 /** The asset's address is signed and expires: it is used at once and kept nowhere. */
