@@ -128,6 +128,8 @@ VARIANTS = [
             "BAD_REQUEST", "No such file"),
     Variant("comfyui", {"error": "no prompt", "node_errors": []}, "BAD_REQUEST", "no prompt", status=400),
     # Scenario
+    Variant("scenario", {"job": {"status": "failure", "metadata": {"error": "Model model_x not found"}}},
+            "MODEL_NOT_FOUND", "model_x"),
     Variant("scenario", {"error": "You reached the limit of your plan", "details":
                          {"actionName": "parallel-custom-jobs", "actionLimit": 2}},
             "RATE_LIMITED", "limit of your plan", retryable=True, status=429),

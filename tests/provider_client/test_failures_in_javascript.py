@@ -29,13 +29,13 @@ import { createInterface } from "node:readline";
 import { classify } from "./failures.js";
 import { signalOfAnswer, signalOfBody } from "./failure_signals.js";
 
-const settings = { workflows: { checkpoint: "a", backgroundRemovalModel: "b" } };
+const workflows = { checkpoint: "sd_xl_base_1.0.safetensors", backgroundRemovalModel: "birefnet.safetensors" };
 for await (const line of createInterface({ input: process.stdin })) {
   const { body, text, contentType, provider, status } = JSON.parse(line);
   const isBody = text === undefined;
   const signal = isBody ? signalOfBody(body, provider) : signalOfAnswer(text, contentType, provider, status);
-  const { kind, retryable, message } = classify(signal, settings);
-  console.log(JSON.stringify({ kind, retryable, code: signal.code, text: signal.text, message }));
+  const { kind, retryable, message, mitigation } = classify(signal, { workflows });
+  console.log(JSON.stringify({ kind, retryable, code: signal.code, text: signal.text, message, mitigation }));
 }
 """
 
@@ -133,8 +133,10 @@ def test_both_languages_call_a_variant_what_it_is_and_say_why(there: Ask, varian
     mine, theirs = here(case), there(case)
     assert (mine["kind"], mine["retryable"]) == (variant.kind, variant.retryable)
     assert mine.items() <= theirs.items()
-    assert variant.says in classify(what_python_sees(case), provider=variant.provider).message
+    failure = classify(what_python_sees(case), provider=variant.provider)
+    assert variant.says in failure.message
     assert variant.says in theirs["message"]
+    assert failure.mitigation.startswith(theirs["mitigation"])  # the client adds where to get a missing file
 
 
 KEYS = st.sampled_from(

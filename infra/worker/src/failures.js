@@ -29,11 +29,11 @@ export function classify({ provider, status, code, text }, settings, secrets = [
   const signal = { provider, status, code: code.slice(0, LONGEST_TEXT), text: text.slice(0, LONGEST_TEXT) };
   const pattern = patterns.find((candidate) => matches(candidate, signal));
   const kind = pattern?.kind ?? "UNKNOWN";
-  const { retryable, mitigation } = { ...table.kinds[kind], ...pattern };
+  const { retryable, mitigation, mitigation_at: elsewhere } = { ...table.kinds[kind], ...pattern };
   return {
     kind,
     message: publicMessage(signal, pattern, secrets),
-    mitigation: fillIn(mitigation, provider, settings),
+    mitigation: fillIn(elsewhere?.[provider] ?? mitigation, provider, settings),
     retryable,
     provider_code: publicText(signal.code, secrets).slice(0, 100) || (status ? `HTTP ${status}` : undefined),
   };
@@ -74,7 +74,7 @@ function sentence(text, pattern) {
 /** A provider's words without addresses, paths of its server, credentials, and what it listed after them. */
 function publicText(text, secrets) {
   let said = text;
-  for (const secret of secrets) said = said.replaceAll(secret, "[hidden]");
+  for (const secret of secrets.filter(Boolean)) said = said.replaceAll(secret, "[hidden]");
   return said
     .replace(/[a-z]{1,20}:\/\/\S+/gi, "[address]") // bounded: a long word must not cost its length squared
     .replace(/(?<![\w.])(?:\/[\w.@+-]+){2,}\/?/g, "[path]")
