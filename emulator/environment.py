@@ -87,8 +87,10 @@ def emulated_environment(
     path = _without_stand_in(os.environ.get("PATH", ""))
     if not plugin.official:
         environment["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] = "true"
-        path = os.pathsep.join([str(STAND_IN_DIRECTORY), path])
-    return {**environment, "PATH": path}
+        environment["PATH"] = os.pathsep.join([str(STAND_IN_DIRECTORY), path])
+    elif path != os.environ.get("PATH"):
+        environment["PATH"] = path
+    return environment
 
 
 def state_backend(folder: Path) -> str:

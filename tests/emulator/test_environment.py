@@ -43,6 +43,8 @@ def test_an_official_plugin_in_pulumis_folder_is_used(tmp_path: Path, monkeypatc
     monkeypatch.setenv("PATH", f"{STAND_IN_DIRECTORY}:/usr/bin")
     environment = emulated_environment("http://127.0.0.1:1", "http://127.0.0.1:2", 1, tmp_path, plugin)
     assert environment["PATH"] == "/usr/bin"
+    monkeypatch.setenv("PATH", "/usr/bin")
+    assert "PATH" not in emulated_environment("http://127.0.0.1:1", "http://127.0.0.1:2", 1, tmp_path, plugin)
 
 
 @pytest.mark.parametrize("folders", [["resource-cloudflare-v5.49.0"], [INSTALLED, f"{INSTALLED}.partial"]])
