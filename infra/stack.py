@@ -81,6 +81,7 @@ class ImageGenerationStack(pulumi.ComponentResource):
             adopt_worker_id=config.adopt_worker_id,
             adopt_bucket=config.adopt_bucket,
             custom_domain=host_of(config.custom_domain) if config.custom_domain else None,
+            force_destroy=config.asset_bucket_force_destroy,
             opts=self.opts,
         )
 

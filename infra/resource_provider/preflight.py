@@ -29,6 +29,7 @@ class PreflightController:
             return Checked(inputs, missing)
         api = cloudflare(session, inputs["accountId"], deadline_seconds=LOOK_UP_SECONDS)
         found = [look(api, old_inputs, inputs) for look in (_worker_failure, _bucket_failure, _domain_failure)]
+        found.append(_left_behind(session, old_inputs, inputs))
         return Checked(inputs, tuple(failure for failure in found if failure))
 
     def diff(self, session: Session, resource_id: str, state: Properties, inputs: Properties) -> Diff:
@@ -141,6 +142,28 @@ def _domain_failure(api: CloudflareApi, old: Properties, inputs: Properties) -> 
         "customDomain",
         f"{hostname} is bound to the Worker {behind}, which is not of this stack, and Cloudflare does not move it. "
         "Unbind it there, or use another: pulumi config set customDomain <host name>",
+    )
+
+
+def _left_behind(session: Session, old: Properties, inputs: Properties) -> Failure | None:
+    """Another name is another bucket, and the old one can be deleted only when it is empty: said before, not after
+    everything else has changed."""
+    bucket = old.get("bucketName")
+    if not bucket or _is_ours(old, inputs, "bucketName"):
+        return None
+    keys = cloudflare(session, old["accountId"], deadline_seconds=LOOK_UP_SECONDS).object_keys(bucket)
+    if not keys:
+        return None
+    if old.get("forceDestroy"):
+        session.log.warning(
+            f"bucket {bucket} is deleted with its objects; bucket {inputs['bucketName']} begins empty"
+        )
+        return None
+    return Failure(
+        "bucketName",
+        f"a bucket cannot be renamed, and bucket {bucket} holds objects (the first is {keys[0]}). "
+        f"Keep it: pulumi config set assetBucket {bucket}; or give its objects up: with the old name "
+        "pulumi config set assetBucketForceDestroy true, pulumi up, then set the new name",
     )
 
 

@@ -265,6 +265,7 @@ class Preflight(_Resource):
         adopt_worker_id: pulumi.Input[str] | None = None,
         adopt_bucket: pulumi.Input[str] | None = None,
         custom_domain: pulumi.Input[str] | None = None,
+        force_destroy: pulumi.Input[bool] = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         inputs = {
@@ -275,6 +276,7 @@ class Preflight(_Resource):
             "adoptWorkerId": adopt_worker_id,
             "adoptBucket": adopt_bucket,
             "customDomain": custom_domain,
+            "forceDestroy": force_destroy,
         }
         super().__init__(f"{PACKAGE}:index:Preflight", resource_name, _present(inputs), opts)
 

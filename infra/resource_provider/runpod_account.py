@@ -73,14 +73,13 @@ class RunPodAccount:
                 self._session.log.warning(f"not looked up at RunPod: {error.message}")
             return None
 
-    def warn_of_limits(self, settings: Properties) -> None:
+    def warn_of_limits(self, settings: Properties, before: Properties) -> None:
         """Stock, quota, spend limit. RunPod tells neither of the last two: its documented defaults are taken."""
         endpoints = self.ask(lambda api: api.endpoints())
         if endpoints is None:
             return
-        others = sum(
-            int((e.get("workers") or {}).get("max") or 0) for e in endpoints if e.get("name") != settings["name"]
-        )
+        own = (settings["name"], before.get("name"))  # an endpoint that is renamed is no other one
+        others = sum(int((e.get("workers") or {}).get("max") or 0) for e in endpoints if e.get("name") not in own)
         price = self.catalog.price(settings["gpuTypes"], settings["gpuCount"])
         for warning in limit_warnings(settings["workersMax"], others, price):
             self._session.log.warning(warning)

@@ -52,7 +52,7 @@ class RunPodEndpointController:
         new_types = complete.get("gpuTypes") != old_inputs.get("gpuTypes")
         failures = _failures(complete, account.catalog if new_types else None)
         if not failures and is_known(complete):
-            account.warn_of_limits(complete)
+            account.warn_of_limits(complete, old_inputs)
         return Checked(complete, tuple(failures))
 
     def diff(self, session: Session, resource_id: str, state: Properties, inputs: Properties) -> Diff:

@@ -79,6 +79,7 @@ _PREFLIGHT_INPUTS = {
     "adoptWorkerId": _STRING,
     "adoptBucket": _STRING,
     "customDomain": _STRING,
+    "forceDestroy": {"type": "boolean"},
 }
 _PROVIDER_INPUTS = {
     "cloudflareApiToken": _SECRET,

@@ -27,11 +27,14 @@ class Account:
     def __init__(self, *workers: dict[str, Any], buckets: tuple[str, ...] = ()) -> None:
         self.workers, self.buckets = workers, buckets
         self.domains: list[dict[str, str]] = []
+        self.objects: tuple[str, ...] = ()
         self.refusal: httpx.Response | None = None
         self.sent: list[tuple[str, Any]] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         kind, _, name = request.url.path.partition(f"/accounts/{ACCOUNT}/")[2].rpartition("/")
+        if name == "objects":
+            return httpx.Response(200, json={"success": True, "result": [{"key": key} for key in self.objects]})
         if self.refusal is not None:
             return self.refusal
         if request.method == "POST":
@@ -53,8 +56,12 @@ class Log:
     def __init__(self) -> None:
         self.infos: list[str] = []
 
+        self.warnings: list[str] = []
+
     def status(self, text: str) -> None: ...
-    def warning(self, text: str) -> None: ...
+    def warning(self, text: str) -> None:
+        self.warnings.append(text)
+
     def info(self, text: str) -> None:
         self.infos.append(text)
 
@@ -97,6 +104,27 @@ def test_what_an_earlier_run_made_is_no_clash() -> None:
 def test_another_name_is_held_against_what_exists_again() -> None:
     renamed = {**INPUTS, "workerName": "other"}
     assert "workerName" in failures(Account(LEGACY, buckets=("gateway-assets",)), INPUTS, old=renamed)
+
+
+def test_another_bucket_is_refused_while_the_old_one_holds_objects() -> None:
+    """Before anything is made: afterwards the old one would be in the way of every `up`."""
+    account = Account(buckets=("gateway-assets",))
+    renamed = {**INPUTS, "bucketName": "other-assets"}
+    assert failures(account, renamed, old=INPUTS) == {}
+    account.objects = ("generations/knight.png",)
+    reason = failures(account, renamed, old=INPUTS)["bucketName"]
+    assert "generations/knight.png" in reason
+    assert "pulumi config set assetBucket gateway-assets" in reason
+    assert failures(account, INPUTS, old=INPUTS) == {}
+
+
+def test_objects_that_were_given_up_are_told() -> None:
+    account, log = Account(buckets=("gateway-assets",)), Log()
+    account.objects = ("generations/knight.png",)
+    within = session(httpx.MockTransport(account), log)
+    renamed = {**INPUTS, "bucketName": "other-assets"}
+    assert not PreflightController().check(within, {**INPUTS, "forceDestroy": True}, renamed).failures
+    assert "bucket gateway-assets is deleted with its objects" in log.warnings[0]
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,14 @@ def test_check_warns_of_the_worker_quota(
     assert any("6 workers" in line and "quota is 5" in line for line in log.warnings)
 
 
+def test_an_endpoint_that_is_renamed_is_counted_once(
+    controller: RunPodEndpointController, session: Session, runpod: RunPodStub, log: Any
+) -> None:
+    runpod.add(name=WISH["name"], workers={"max": 3})
+    controller.check(session, WISH, {**WISH, "name": "squires"})
+    assert not log.warnings
+
+
 def test_one_operation_waits_for_an_outage_once(
     controller: RunPodEndpointController, session: Session, runpod: RunPodStub, log: Any
 ) -> None:
