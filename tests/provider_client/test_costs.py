@@ -26,7 +26,7 @@ CATALOG = packaged_catalog()
 
 
 def endpoint(gpu: str = "NVIDIA L40", **changes: object) -> Endpoint:
-    return Endpoint.declared(RunPod.model_validate({"workers_min": 1, "gpu_types": (gpu,), **changes}))
+    return Endpoint.declared(RunPod.model_validate({"workersMin": 1, "gpuTypes": (gpu,), **changes}))
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_the_figures_are_those_of_the_price_table(
 def test_idle_time_is_billed_after_each_burst(seconds: int, usd: float) -> None:
     """60 s of an L40 cost $0.032, 300 s $0.159; ten bursts a day ten times that."""
     cost = runpod_cost(
-        endpoint(idle_timeout_seconds=seconds), CATALOG.price(["NVIDIA L40"]), Usage(bursts_per_day=10)
+        endpoint(idleTimeoutSeconds=seconds), CATALOG.price(["NVIDIA L40"]), Usage(bursts_per_day=10)
     )
     assert cost.idle_per_burst == pytest.approx(usd, abs=0.0005)
     assert cost.idle_per_day == pytest.approx(10 * (cost.idle_per_burst or 0))
@@ -64,14 +64,14 @@ def test_idle_time_is_billed_after_each_burst(seconds: int, usd: float) -> None:
 
 def test_workers_kept_while_runpod_is_neither_live_nor_candidate_are_a_figure_of_their_own() -> None:
     """standbyWorkersMin 2 costs twice the day of one worker, whatever workersMin says."""
-    cost = runpod_cost(endpoint(standby_workers_min=2), CATALOG.price(["NVIDIA L40"]), Usage())
+    cost = runpod_cost(endpoint(standbyWorkersMin=2), CATALOG.price(["NVIDIA L40"]), Usage())
     assert (cost.live_workers_per_day, cost.standby_workers_per_day) == (45.79, 91.58)
 
 
 def test_a_day_without_always_on_workers_is_work_cold_starts_and_idle_time() -> None:
     """100 images of 10 s in 4 bursts, 30 s idle each, on an L40."""
     usage = Usage(images_per_day=100, bursts_per_day=4, seconds_per_image=Range(10, 10))
-    cost = runpod_cost(endpoint(workers_min=0), Price(0.00053, "test"), usage)
+    cost = runpod_cost(endpoint(workersMin=0), Price(0.00053, "test"), usage)
     assert cost.per_day is not None
     assert cost.per_day.low == pytest.approx(0.00053 * (1000 + 4 * (30 + 30)))
     assert cost.per_day.high == pytest.approx(0.00053 * (1000 + 4 * (120 + 30)))
@@ -89,7 +89,7 @@ def test_always_on_workers_are_not_paid_twice_for_the_work_they_do() -> None:
 def test_unknown_bursts_widen_the_day_from_one_burst_to_one_per_image() -> None:
     """Without --bursts-per-day nothing is guessed: the range holds both ends."""
     usage = Usage(images_per_day=100, seconds_per_image=Range(10, 10))
-    cost = runpod_cost(endpoint(workers_min=0), Price(0.001, "test"), usage)
+    cost = runpod_cost(endpoint(workersMin=0), Price(0.001, "test"), usage)
     assert cost.per_day is not None
     assert cost.per_day.low == pytest.approx(0.001 * (1000 + 60))
     assert cost.per_day.high == pytest.approx(0.001 * (1000 + 100 * 150))
@@ -113,7 +113,7 @@ def test_no_idle_time_is_made_up_for_request_count_scaling() -> None:
 
 def test_savings_are_of_the_work_alone_until_images_per_day_are_known() -> None:
     """20-40 s of an L40 against $0.05 an image: 58 to 79 % less."""
-    cost = runpod_cost(endpoint(workers_min=0), CATALOG.price(["NVIDIA L40"]), Usage())
+    cost = runpod_cost(endpoint(workersMin=0), CATALOG.price(["NVIDIA L40"]), Usage())
     found = saving(cost, scenario_cost(0.05, Usage()))
     assert found is not None
     assert found.basis == "per_image"

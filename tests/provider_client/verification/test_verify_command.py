@@ -16,7 +16,7 @@ from provider_client.cli import verify as command
 from provider_client.cli.arguments import parse
 from provider_client.cli.context import Context
 from provider_client.clock import SystemClock
-from provider_client.errors import ExitCode
+from provider_client.errors import ConfigError, ExitCode
 from provider_client.verification import pytest_plugin
 from tests.provider_client.verification.gateway_spoils import change
 
@@ -196,5 +196,5 @@ def test_ctrl_c_ends_the_whole_pytest_session_and_not_only_the_test(
 
 @pytest.mark.parametrize("usd", ["nan", "inf", "-1", "free"])
 def test_a_cap_that_is_no_amount_is_refused(switchback: Any, usd: str) -> None:
-    with pytest.raises(SystemExit):
+    with pytest.raises(ConfigError, match="--max-spend"):
         switchback("--max-spend", usd)
